@@ -1,0 +1,455 @@
+"""What the core knows: definitions (configuration that came in as input) and the state they govern.
+
+Times are integer microseconds UTC (`Micros`), durations integer microseconds. The state classes are mutable, but only
+`acd.core.evolve` changes them, and only by recording a fact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Micros = int
+"""Integer microseconds: a point in time UTC, or a duration."""
+
+SECOND: Micros = 1_000_000
+
+
+class Kind(StrEnum):
+    """What a work item is; how it waits and is offered does not depend on it."""
+
+    CALL = "call"
+    CALLBACK = "callback"
+    VOICEMAIL = "voicemail"
+    CHAT = "chat"
+    MAIL = "mail"
+    TASK = "task"
+
+
+class Presence(StrEnum):
+    """Which of an agent's two status switchers governs a medium (S1 the phone's, S2 the text one)."""
+
+    VOICE = "voice"
+    TEXT = "text"
+
+
+class Strategy(StrEnum):
+    """How a queue picks among eligible seats. Every strategy ends in the same tie-break: (value, idle since, seat id)."""
+
+    LONGEST_IDLE = "longest_idle"
+    EQUAL_TOTALS = "equal_totals"  # 銷售型 D7: the day's totals converge
+    EQUAL_LOAD = "equal_load"  # 客服型 D7: the concurrent loads converge
+
+
+class WrapUpEnding(StrEnum):
+    """What ends wrap-up besides the agent's own hand, which always may unless the rule is forced (decided 6)."""
+
+    BY_HAND = "by_hand"
+    TIMER = "timer"  # counted from the end of the conversation
+    SERVICE_TIMER = "service_timer"  # counted from the end of the service (V3)
+    DISPOSITION = "disposition"  # when the disposition is saved
+
+
+class SeatState(StrEnum):
+    """What a seat is seen to do, derived from its parts (acd.core.seats); S1's list, statuses apart."""
+
+    LOGGED_OUT = "logged_out"
+    LOGGING_IN = "logging_in"  # signed in, its phone not yet seen
+    NOT_READY = "not_ready"  # a chosen status without auto_offer: meal, break, ...
+    READY = "ready"
+    UNREACHABLE = "unreachable"  # chose to be ready, but the phone is gone
+    ASSIGNED = "assigned"  # an offer is open
+    BUSY = "busy"
+    WRAP_UP = "wrap_up"
+    NO_ANSWER = "no_answer"
+
+
+class Phase(StrEnum):
+    """Where a work item is. ENDED items leave the state; their facts stay."""
+
+    ENTERED = "entered"  # the plan is known, the leg is not yet ours
+    GREETING = "greeting"
+    MENU = "menu"
+    WAITING = "waiting"
+    OFFERED = "offered"
+    ACTIVE = "active"
+    PARKED = "parked"
+
+
+class OfferResult(StrEnum):
+    """How an offer ended (terms.md, Offer)."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    TIMEOUT = "timeout"
+    WITHDRAWN = "withdrawn"
+    UNREACHABLE = "unreachable"
+
+
+class Outcome(StrEnum):
+    """How a work item ended: the list of terms.md, plus what nobody saw."""
+
+    ANSWERED = "answered"
+    ABANDONED_IVR = "abandoned_ivr"
+    ABANDONED_QUEUE = "abandoned_queue"
+    ABANDONED_RING = "abandoned_ring"
+    RNA = "rna"
+    REJECTED = "rejected"
+    BUSY = "busy"
+    UNREACHABLE = "unreachable"
+    WRONG_NUMBER = "wrong_number"
+    CONGESTION = "congestion"
+    MEDIA = "media"
+    CANCELLED = "cancelled"
+    TIMEOUT_QUEUE = "timeout_queue"
+    QUEUE_FULL = "queue_full"
+    CLOSED = "closed"
+    NO_AGENT = "no_agent"
+    DIVERTED = "diverted"
+    EXIT_KEY = "exit_key"
+    CALLBACK_TAKEN = "callback_taken"
+    VOICEMAIL = "voicemail"
+    BLACKLISTED = "blacklisted"
+    LINE_CAP = "line_cap"
+    FALLBACK = "fallback"  # the dialplan's plain queue served it while no engine was there
+    UNOBSERVED = "unobserved"  # it ended while nobody watched; the time has bounds, not a value
+
+
+class Party(StrEnum):
+    """Who acted: the outcome comes from who did what, never from a code alone (terms.md)."""
+
+    CUSTOMER = "customer"
+    SEAT = "seat"
+    SYSTEM = "system"
+
+
+class DirectKind(StrEnum):
+    """A call that no queue gave: it makes the seat busy and is counted apart (P17)."""
+
+    DIRECT = "direct"  # somebody dialled the seat's own number
+    INTERNAL = "internal"  # seat to seat
+    OUTBOUND = "outbound"
+
+
+class OfferRule(StrEnum):
+    """Which rule made the offer; acd.why recomputes each."""
+
+    SEAT_FOR_ITEM = "seat_for_item"  # an item looked for a seat: the queue's strategy decides
+    ITEM_FOR_SEAT = "item_for_seat"  # a seat looked for an item: (rank, key, number) decides
+    LAST_AGENT = "last_agent"  # D2
+    PICKUP = "pickup"  # D13, a named exception to status and skills
+
+
+# --- definitions: configuration as input -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MediumDef:
+    """One medium as a row of data: what it costs a seat and what it keeps away (D4, D8, D17).
+
+    `excludes` and `wrap_up_blocks` name media that are not offered while one of this medium is held (or in wrap-up);
+    "*" means every medium. `ceiling` caps `limit` and every seat's own limit (D8: 15).
+    """
+
+    id: str
+    presence: Presence
+    limit: int
+    ceiling: int
+    excludes: tuple[str, ...] = ()
+    wrap_up_blocks: tuple[str, ...] = ()
+    needs_phone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StatusDef:
+    """A status an agent may choose, with its four flags (decided 2). `limit` is the time allowed in it, 0 = none."""
+
+    id: str
+    presence: Presence
+    names: tuple[tuple[str, str], ...]
+    auto_offer: bool
+    accept_transfer: bool
+    accept_direct: bool
+    outbound_allowed: bool
+    limit: Micros = 0
+    productive: bool = False
+    after_login: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SkillLevel:
+    """A skill with a level: of a seat, what it has; of an item or queue, the least it needs."""
+
+    skill: str
+    level: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Timed relaxation: `after` this long in the queue, `needs` replace the item's needs. Its own rule beside D3."""
+
+    after: Micros
+    needs: tuple[SkillLevel, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WrapUpRule:
+    """How wrap-up ends. `after` counts for the two timers. `forced`: not by hand before the disposition is saved."""
+
+    ending: WrapUpEnding
+    after: Micros = 0
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDef:
+    """A queue. `retired` means draining: those inside are served, nobody new enters."""
+
+    id: str
+    name: str
+    strategy: Strategy = Strategy.LONGEST_IDLE
+    needs: tuple[SkillLevel, ...] = ()
+    skill_relaxed: bool = False  # D3
+    rings: tuple[Ring, ...] = ()
+    last_agent_first: bool = False  # D2
+    last_agent_wait: Micros = 0
+    ring_time: Micros = 20 * SECOND  # D5
+    no_answer_back_off: Micros = 0  # 0: the seat stays in NO_ANSWER until its agent says so
+    decline_back_off: Micros = 5 * SECOND
+    wrap_up: WrapUpRule | None = None
+    sl_threshold: Micros = 20 * SECOND
+    record_calls: bool = True
+    retired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SeatQueue:
+    """Membership of a seat in a queue; a lower `rank` is served first by this seat."""
+
+    queue: str
+    rank: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MediumLimit:
+    """A seat's own limit for a medium, still capped by the medium's ceiling (D14)."""
+
+    medium: str
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeatProfile:
+    """What a seat may do. Its id is the person's, so a re-login or another phone changes no history."""
+
+    id: str
+    name: str
+    extension: str = ""
+    queues: tuple[SeatQueue, ...] = ()
+    skills: tuple[SkillLevel, ...] = ()
+    limits: tuple[MediumLimit, ...] = ()
+    total_limit: int = 0  # 0 = none; D4 over all media
+    one_open_case: bool = False  # D17
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The organisation's rules that hold for every queue.
+
+    `priority_weight`: how much waiting one point of priority is worth (D19: linear ageing,
+    key = queued − weight × priority). `idle_reset_*`: what besides talk resets a seat's idle time.
+    """
+
+    priority_weight: Micros = SECOND
+    idle_reset_no_answer: bool = False
+    idle_reset_direct: bool = False
+    idle_reset_outbound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MenuOption:
+    digit: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """A one-level menu: `prompt` is played, a digit picks a queue; after `tries` silences `default` is taken."""
+
+    prompt: str
+    options: tuple[MenuOption, ...]
+    default: str
+    timeout: Micros = 5 * SECOND
+    tries: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPlan:
+    """What an entry point does with one contact, worked out by the EntryPlans port when it came.
+
+    `queue` is where it goes when there is no menu. `refuse` ends it at once with that outcome after `greeting`
+    (closed, blacklisted, line cap).
+    """
+
+    entry: str
+    revision: int
+    queue: str
+    medium: str = "voice"
+    greeting: str = ""
+    menu: Menu | None = None
+    priority: int = 0
+    needs: tuple[SkillLevel, ...] = ()
+    address: str = ""  # address_id; the number itself lives in an erasable table
+    contact: str = ""  # contact_id
+    last_seat: str = ""  # who served this contact last (D2)
+    refuse: Outcome | None = None
+
+
+# --- state ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Offer:
+    """One reservation of one seat for one item. Voice: the seat's channel id is the offer's id (idempotent ring)."""
+
+    id: str
+    item: str
+    seat: str
+    medium: str
+    at: Micros
+    expires_at: Micros
+    rule: OfferRule
+    rung_at: Micros = 0
+    answered_at: Micros = 0
+
+
+@dataclass(slots=True)
+class Handling:
+    """A seat's part in an item, from accept to leave."""
+
+    item: str
+    medium: str
+    queue: str
+    offer: str
+    since: Micros
+    media_up_at: Micros = 0
+    replied: bool = False  # D17: the agent has written
+
+
+@dataclass(slots=True)
+class WrapUp:
+    item: str
+    medium: str
+    queue: str
+    since: Micros
+    rule: WrapUpRule
+    ends_at: Micros = 0  # 0: no timer runs
+    disposition_saved: bool = False
+    service_ended: bool = False
+
+
+@dataclass(slots=True)
+class DirectCall:
+    """A direct, internal or handset-dialled call. `leg` is the seat's own channel."""
+
+    id: str
+    kind: DirectKind
+    leg: str
+    since: Micros
+    peer: str = ""
+    answered_at: Micros = 0
+
+
+@dataclass(slots=True)
+class PresenceState:
+    """One status switcher of a seat: the chosen status, one for later, and what is seen."""
+
+    status: str
+    since: Micros
+    pending: str = ""
+    no_answer: bool = False
+    no_answer_count: int = 0  # in a row
+    back_off_until: Micros = 0
+    seen: SeatState = SeatState.LOGGED_OUT
+    seen_since: Micros = 0
+
+
+@dataclass(slots=True)
+class Seat:
+    profile: SeatProfile
+    signed_in_at: Micros = 0  # 0: signed out
+    device: str = ""
+    reachable: bool = False
+    was_reachable: bool = False  # since sign-in: tells LOGGING_IN from UNREACHABLE
+    on_shift: bool = True
+    idle_since: Micros = 0
+    total: int = 0  # accepted offers in the organisation's day, plus the mean it joined at
+    total_day: int = -1  # the day `total` belongs to
+    voice: PresenceState = field(default_factory=lambda: PresenceState("", 0))
+    text: PresenceState = field(default_factory=lambda: PresenceState("", 0))
+    offers: dict[str, str] = field(default_factory=dict)  # offer id -> medium
+    handlings: dict[str, Handling] = field(default_factory=dict)  # by item id
+    wrap_ups: dict[str, WrapUp] = field(default_factory=dict)  # by item id
+    directs: dict[str, DirectCall] = field(default_factory=dict)  # by call id
+
+    def presence(self, which: Presence) -> PresenceState:
+        """The status switcher that governs media of that presence."""
+        return self.voice if which is Presence.VOICE else self.text
+
+
+@dataclass(slots=True)
+class WorkItem:
+    """One customer contact on its way to a seat. `number` is the arrival number: it breaks ties for ever."""
+
+    id: str
+    number: int
+    kind: Kind
+    medium: str
+    record: str  # the service record's id, chosen at arrival and kept through re-offer and transfer
+    plan: EntryPlan
+    arrived_at: Micros
+    phase: Phase = Phase.ENTERED
+    key: str = ""  # account + contact of a text item: a second arrival on an open key is the same item
+    leg: str = ""  # the customer's channel; empty for virtual items
+    answered: bool = False  # the customer's leg is answered by us
+    queue: str = ""
+    queued_at: Micros = 0  # entry into the present queue
+    order: Micros = 0  # queued at first − weight × priority: constant, lower is served first
+    needs: tuple[SkillLevel, ...] = ()
+    ring: int = 0  # how many rings of timed relaxation are open
+    sticky_seat: str = ""
+    sticky_until: Micros = 0
+    offer: str = ""
+    offers: int = 0  # made so far
+    seat: str = ""
+    token: str = ""  # names the prompt or menu now playing; late ends of an older one are no-ops
+    tries: int = 0
+    bridge: str = ""
+    recording: str = ""
+    due: Micros = 0  # the item's own timer: menu silence, arrival guard
+
+
+@dataclass(slots=True)
+class State:
+    """Everything the core knows. Dicts keep insertion order, which facts decide; nothing iterates over a set."""
+
+    epoch: str = ""
+    next_number: int = 1
+    next_id: int = 1
+    day: int = -1
+    policy: Policy = field(default_factory=Policy)
+    revision: int = 0
+    media: dict[str, MediumDef] = field(default_factory=dict)
+    statuses: dict[str, StatusDef] = field(default_factory=dict)
+    queues: dict[str, QueueDef] = field(default_factory=dict)
+    seats: dict[str, Seat] = field(default_factory=dict)
+    items: dict[str, WorkItem] = field(default_factory=dict)
+    offers: dict[str, Offer] = field(default_factory=dict)
+    legs: dict[str, str] = field(default_factory=dict)  # customer leg -> item
+    keys: dict[str, str] = field(default_factory=dict)  # open text key -> item
+    extensions: dict[str, str] = field(default_factory=dict)  # extension -> seat
+    directs: dict[str, str] = field(default_factory=dict)  # direct call id -> seat
+    timers: dict[str, Micros] = field(
+        default_factory=dict
+    )  # "offer:ID", "menu:ITEM", "wrap:SEAT:ITEM", ... -> due
+    repairs: dict[str, int] = field(default_factory=dict)
