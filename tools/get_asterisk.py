@@ -359,9 +359,7 @@ def link_installed(place: Path, folder: Path) -> None:
     names = (place, place / "usr/sbin/asterisk", place / "sbin/asterisk")
     binary = next((name.resolve() for name in names if name.is_file() and os.access(name, os.X_OK)), None)
     if binary is None:
-        raise AsteriskRefused(
-            f"RINGSIDE_ASTERISK={place}: no Asterisk there; give the program or its root (with usr/sbin/asterisk)"
-        )
+        raise AsteriskRefused(f"RINGSIDE_ASTERISK={place}: no Asterisk there; give the program or its root")
     (folder / "usr").symlink_to(binary.parent.parent)
     starter = (
         binary.parent.parent.parent / "run-bin/asterisk"

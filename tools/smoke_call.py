@@ -1,4 +1,4 @@
-"""One call inside an Asterisk: it boots on loopback, dials itself, plays a tone and must hear it. Two seconds.
+"""One call inside an Asterisk: it boots on loopback, dials itself, plays a tone and must hear it.
 
 Used by set-up before a fetched Asterisk is put in place, and by hand: tools/smoke-call [FOLDER]
 """

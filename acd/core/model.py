@@ -449,7 +449,5 @@ class State:
     keys: dict[str, str] = field(default_factory=dict)  # open text key -> item
     extensions: dict[str, str] = field(default_factory=dict)  # extension -> seat
     directs: dict[str, str] = field(default_factory=dict)  # direct call id -> seat
-    timers: dict[str, Micros] = field(
-        default_factory=dict
-    )  # "offer:ID", "menu:ITEM", "wrap:SEAT:ITEM", ... -> due
+    timers: dict[str, Micros] = field(default_factory=dict)  # "offer:ID", "menu:ITEM", "wrap:SEAT:ITEM", ... -> due
     repairs: dict[str, int] = field(default_factory=dict)
