@@ -1,0 +1,21 @@
+"""What every test shares: the feature marks with their results file, and where the private Asterisk is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ("tests.plugins.features",)
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def asterisk_root() -> Path:
+    """The folder of the private Asterisk: run-bin/asterisk starts it. Without it the test fails."""
+    root = ROOT / ".asterisk"
+    if not os.access(root / "run-bin/asterisk", os.X_OK):
+        pytest.fail("no private Asterisk: run `make setup` first", pytrace=False)
+    return root
