@@ -50,8 +50,7 @@ def table(rows: Sequence[Sequence[str]], headings: Sequence[str]) -> str:
     widths = [max(width(line[column]) for line in lines) for column in range(len(headings))]
     lines.insert(1, ["-" * size for size in widths])
     padded = (
-        "  ".join(cell + " " * (size - width(cell)) for cell, size in zip(line, widths, strict=True))
-        for line in lines
+        "  ".join(cell + " " * (size - width(cell)) for cell, size in zip(line, widths, strict=True)) for line in lines
     )
     return "\n".join(line.rstrip() for line in padded)
 

@@ -20,11 +20,12 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.say import ROOT, say, stop, warn
+from tools.private_apt import PrivateApt, machine_mirror, run
+from tools.say import ROOT, SetupFailed, say, stop, warn
 from tools.smoke_call import SmokeFailed, smoke_call
 
 TARGET = ROOT / ".asterisk"
@@ -34,7 +35,6 @@ LAYOUT = 3  # raise it when the folder's form changes, so that old folders are m
 SUITE = "sid"  # the one suite of Debian that carries Asterisk
 MINIMUM = (22, 10, 1)
 MINIMUM_REASON = "Asterisk before 22.10.1 has CVE-2026-57191"
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 PACKAGES = (
     "asterisk",
     "asterisk-modules",
@@ -77,10 +77,6 @@ exec "$root/@LOADER@" --argv0 asterisk --inhibit-cache \\
 """
 
 
-class AsteriskRefused(Exception):
-    """This Asterisk may not be used; the text says why and what to do."""
-
-
 @dataclass(frozen=True, slots=True)
 class Deb:
     """One package as unpacked."""
@@ -101,17 +97,17 @@ class Lock:
 
 
 def release_of(version: str) -> tuple[int, ...]:
-    """'1:22.10.1~dfsg-1' or 'Asterisk 22.10.1' -> (22, 10, 1). AsteriskRefused where there is no number."""
+    """'1:22.10.1~dfsg-1' or 'Asterisk 22.10.1' -> (22, 10, 1). SetupFailed where there is no number."""
     found = re.search(r"(?:^|[:\s/])(\d+)\.(\d+)(?:\.(\d+))?", version)
     if found is None:
-        raise AsteriskRefused(f"cannot read an Asterisk version from {version!r}")
+        raise SetupFailed(f"cannot read an Asterisk version from {version!r}")
     return tuple(int(part or 0) for part in found.groups())
 
 
 def refuse_old(version: str) -> None:
-    """Raise AsteriskRefused for a release older than MINIMUM."""
+    """Raise SetupFailed for a release older than MINIMUM."""
     if release_of(version) < MINIMUM:
-        raise AsteriskRefused(
+        raise SetupFailed(
             f"Asterisk {version} is refused: {MINIMUM_REASON}. Use 22.10.1 or newer: "
             "run `apt-get update` and `tools/get-asterisk`, or set RINGSIDE_ASTERISK to a newer installation."
         )
@@ -121,10 +117,10 @@ def choose_version(pinned: str | None, offered: Sequence[str]) -> tuple[str, str
     """The version to take from those the mirror offers (newest first), and a warning or None.
 
     The pinned one when the mirror still has it; else the newest, with a warning (a smoke call follows).
-    Raises AsteriskRefused when the mirror has none or only releases older than MINIMUM.
+    Raises SetupFailed when the mirror has none or only releases older than MINIMUM.
     """
     if not offered:
-        raise AsteriskRefused(f"the machine's mirror offers no package asterisk in {SUITE}")
+        raise SetupFailed(f"the machine's mirror offers no package asterisk in {SUITE}")
     if pinned in offered and pinned is not None:
         refuse_old(pinned)
         return pinned, None
@@ -142,11 +138,7 @@ def read_lock(path: Path = LOCK) -> Lock | None:
     if not path.exists():
         return None
     data = tomllib.loads(path.read_text())
-    debs = {
-        name: Deb(name, *(str(part) for part in pair))
-        for name, pair in data["debs"].items()
-        if len(pair) == 2
-    }
+    debs = {name: Deb(name, *(str(part) for part in pair)) for name, pair in data["debs"].items() if len(pair) == 2}
     return Lock(data["suite"], data["version"], data["architecture"], debs)
 
 
@@ -163,117 +155,6 @@ def write_lock(lock: Lock, path: Path = LOCK) -> None:
     ]
     lines += [f'"{d.name}" = ["{d.version}", "{d.sha256}"]' for _, d in sorted(lock.debs.items())]
     path.write_text("\n".join(lines) + "\n")
-
-
-def run(*command: str | Path, cwd: Path | None = None) -> str:
-    """Run a command and give its standard output; AsteriskRefused with its last words when it fails."""
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=cwd,
-        check=False,
-        text=True,
-        capture_output=True,
-        env={**os.environ, "LC_ALL": "C"},
-    )
-    if done.returncode:
-        raise AsteriskRefused(
-            f"{shlex.join(str(p) for p in command[:2])} … failed ({done.returncode}):\n{done.stderr[-1500:]}"
-        )
-    return done.stdout
-
-
-def os_release() -> dict[str, str]:
-    """/etc/os-release as a dictionary."""
-    lines = Path("/etc/os-release").read_text().splitlines()
-    return {key: value.strip('"') for key, _, value in (line.partition("=") for line in lines) if key}
-
-
-def machine_mirror() -> str:
-    """The address of the main archive in this machine's apt settings (never written into the repository)."""
-    told = os.environ.get("RINGSIDE_DEBIAN_MIRROR")
-    if told:
-        return told.rstrip("/")
-    system = os_release()
-    if system.get("ID") != "debian":
-        raise AsteriskRefused(
-            "this machine is not Debian: set RINGSIDE_ASTERISK to an Asterisk 22.10.1 or newer, "
-            "or RINGSIDE_DEBIAN_MIRROR to a Debian mirror"
-        )
-    targets = run(
-        "apt-get",
-        "indextargets",
-        "--no-release-info",
-        "--format",
-        "$(RELEASE) $(COMPONENT) $(REPO_URI)",
-        "Created-By: Packages",
-    )
-    for line in targets.splitlines():
-        release, component, address = line.split(" ", 2)
-        if release == system.get("VERSION_CODENAME") and component == "main":
-            return address.rstrip("/")
-    raise AsteriskRefused("no Debian mirror in this machine's apt settings; set RINGSIDE_DEBIAN_MIRROR")
-
-
-class PrivateApt:
-    """apt with lists, cache and status of its own in a folder; it never touches the machine's."""
-
-    def __init__(self, home: Path, mirror: str, suite: str) -> None:
-        """Lay the folder out. Proxy, certificate and date settings of the machine's apt are passed on."""
-        self.home, self.archives = home, home / "var/cache/apt/archives"
-        for part in (
-            "etc/apt/apt.conf.d",
-            "etc/apt/preferences.d",
-            "etc/apt/sources.list.d",
-            "etc/apt/trusted.gpg.d",
-            "var/lib/apt/lists/partial",
-            "var/lib/dpkg",
-            "var/cache/apt/archives/partial",
-        ):
-            (home / part).mkdir(parents=True, exist_ok=True)
-        (home / "var/lib/dpkg/status").write_text("")
-        if not KEYRING.exists():
-            raise AsteriskRefused(f"{KEYRING} is missing: install the package debian-archive-keyring")
-        (home / "etc/apt/sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror} {suite} main\n")
-        self.architecture = run("dpkg", "--print-architecture").strip()
-        own = {
-            "Dir": home,
-            "Dir::State::status": home / "var/lib/dpkg/status",
-            "Dir::Etc::netrcparts": "/etc/apt/auth.conf.d",
-            "APT::Architecture": self.architecture,
-            "APT::Install-Recommends": "false",
-            "APT::Sandbox::User": "",
-            "Acquire::Languages": "none",
-            "Acquire::Retries": "4",
-            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
-            "Debug::NoLocking": "true",
-        }
-        self.config = home / "etc/apt/apt.conf"
-        self.config.write_text("".join([*machine_acquire(), *(f'{k} "{v}";\n' for k, v in own.items())]))
-
-    def get(self, *arguments: str, cwd: Path | None = None) -> str:
-        """apt-get with this folder's settings."""
-        return run("apt-get", "-c", self.config, "-qq", *arguments, cwd=cwd)
-
-    def versions(self, package: str) -> list[str]:
-        """What the mirror offers of a package, newest first."""
-        table = run("apt-cache", "-c", self.config, "madison", package)
-        return [line.split("|")[1].strip() for line in table.splitlines() if line.count("|") == 2]
-
-    def closure(self, wanted: Sequence[str]) -> list[tuple[str, str]]:
-        """(package, version) of everything that the wanted ones need on an empty machine, less UNNEEDED."""
-        plan = run("apt-get", "-c", self.config, "-s", "install", *wanted)
-        found = re.findall(r"^Inst (\S+) \((\S+)", plan, re.MULTILINE)
-        return sorted({(name, version) for name, version in found if not UNNEEDED.fullmatch(name)})
-
-
-def machine_acquire() -> Iterator[str]:
-    """The machine's own Acquire settings that decide whether a mirror can be reached and believed."""
-    kept = re.compile(
-        r"Acquire::(http|https|Check-Valid-Until|Check-Date|Max-ValidTime|Proxy)", re.IGNORECASE
-    )
-    for line in run("apt-config", "dump").splitlines():
-        if kept.match(line) and not line.endswith('"";'):
-            yield line + "\n"
 
 
 def sha256_of(path: Path) -> str:
@@ -300,9 +181,7 @@ def check_hashes(debs: Sequence[Deb], lock: Lock | None) -> int:
     for deb in debs:
         pinned = lock.debs.get(deb.name) if lock else None
         if pinned and pinned.version == deb.version and pinned.sha256 != deb.sha256:
-            raise AsteriskRefused(
-                f"{deb.name} {deb.version} has not the sha256 that asterisk.lock pins; not used"
-            )
+            raise SetupFailed(f"{deb.name} {deb.version} has not the sha256 that asterisk.lock pins; not used")
         moved += pinned is None or pinned.version != deb.version
     return moved
 
@@ -328,7 +207,7 @@ def unpack(files: Sequence[Path], folder: Path) -> None:
                 text=True,
             )
         if laid.returncode or tarred.returncode:
-            raise AsteriskRefused(f"cannot unpack {path.name}: {laid.stderr[-500:]}")
+            raise SetupFailed(f"cannot unpack {path.name}: {laid.stderr[-500:]}")
     sounds = folder / "usr/share/asterisk/sounds"  # the link that the package's own script would make
     voices = sorted(path.name for path in sounds.glob("en_US*") if path.is_dir())
     if voices and not (sounds / "en").exists():
@@ -341,7 +220,7 @@ def write_wrapper(folder: Path) -> None:
     [modules] = folder.glob("usr/lib/*/asterisk/modules")
     loaders = sorted((*folder.glob("usr/lib64/ld-linux-*.so.*"), *folder.glob("usr/lib/ld-linux-*.so.*")))
     if not loaders:
-        raise AsteriskRefused("the packages brought no loader (libc6)")
+        raise SetupFailed("the packages brought no loader (libc6)")
     text = WRAPPER.replace("@TRIPLET@", modules.parent.parent.name)
     write_command(folder, text.replace("@LOADER@", str(loaders[0].relative_to(folder))))
 
@@ -359,14 +238,10 @@ def link_installed(place: Path, folder: Path) -> None:
     names = (place, place / "usr/sbin/asterisk", place / "sbin/asterisk")
     binary = next((name.resolve() for name in names if name.is_file() and os.access(name, os.X_OK)), None)
     if binary is None:
-        raise AsteriskRefused(f"RINGSIDE_ASTERISK={place}: no Asterisk there; give the program or its root")
+        raise SetupFailed(f"RINGSIDE_ASTERISK={place}: no Asterisk there; give the program or its root")
     (folder / "usr").symlink_to(binary.parent.parent)
-    starter = (
-        binary.parent.parent.parent / "run-bin/asterisk"
-    )  # one of our own folders is started through its loader
-    write_command(
-        folder, f'#!/bin/sh\nexec {shlex.quote(str(starter if starter.is_file() else binary))} "$@"\n'
-    )
+    starter = binary.parent.parent.parent / "run-bin/asterisk"  # one of our own folders is started through its loader
+    write_command(folder, f'#!/bin/sh\nexec {shlex.quote(str(starter if starter.is_file() else binary))} "$@"\n')
 
 
 def stamp_of(folder: Path) -> dict[str, str]:
@@ -398,11 +273,11 @@ def version_of(folder: Path) -> str:
 
 
 def tested(folder: Path) -> None:
-    """One call with a tone through the new folder, or AsteriskRefused."""
+    """One call with a tone through the new folder, or SetupFailed."""
     try:
         heard = smoke_call(folder)
     except SmokeFailed as failure:
-        raise AsteriskRefused(f"the smoke call failed: {failure}") from failure
+        raise SetupFailed(f"the smoke call failed: {failure}") from failure
     say(f"  smoke call: {heard}")
 
 
@@ -419,7 +294,8 @@ def fetch(lock: Lock | None, relock: bool) -> str:
         version, warning = choose_version(pinned, apt.versions("asterisk"))
         own = [f"{name}={version}" for name in PACKAGES if version in apt.versions(name)]
         rest = [name for name in PACKAGES if not any(o.startswith(f"{name}=") for o in own)]
-        found = download(apt, apt.closure([*own, *rest]))
+        needed = [pair for pair in apt.closure([*own, *rest]) if not UNNEEDED.fullmatch(pair[0])]
+        found = download(apt, needed)
         debs = [deb for deb, _ in found]
         moved = check_hashes(debs, None if relock else lock)
         fresh.mkdir()
@@ -459,7 +335,7 @@ def use_installed(place: str) -> str:
 def get_asterisk(relock: bool = False) -> str:
     """Make sure that `.asterisk/` holds a usable Asterisk; no network when it does. Gives the version.
 
-    Raises AsteriskRefused. When the lock has changed and the mirror cannot be reached, the one that is there
+    Raises SetupFailed. When the lock has changed and the mirror cannot be reached, the one that is there
     is kept, with a warning, as long as it is new enough.
     """
     lock, installed = read_lock(), os.environ.get("RINGSIDE_ASTERISK") or None
@@ -472,7 +348,7 @@ def get_asterisk(relock: bool = False) -> str:
         return use_installed(installed)
     try:
         return fetch(lock, relock)
-    except AsteriskRefused as refused:
+    except SetupFailed as refused:
         usable = not relock and there.get("layout") == str(LAYOUT) and release_of(there["version"]) >= MINIMUM
         if not usable:
             raise
@@ -482,15 +358,13 @@ def get_asterisk(relock: bool = False) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        prog="tools/get-asterisk", description="put a private Asterisk into .asterisk/"
-    )
+    parser = argparse.ArgumentParser(prog="tools/get-asterisk", description="put a private Asterisk into .asterisk/")
     parser.add_argument("--relock", action="store_true", help="take the newest and write asterisk.lock anew")
     options = parser.parse_args(arguments)
     began = time.monotonic()
     try:
         version = get_asterisk(relock=options.relock)
-    except AsteriskRefused as refused:
+    except SetupFailed as refused:
         stop(f"get-asterisk: {refused}")
     say(f"  Asterisk {version} is in {TARGET.name}/ ({time.monotonic() - began:.1f} s)")
     return 0

@@ -9,6 +9,10 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parent.parent
 
 
+class SetupFailed(Exception):
+    """A step cannot go on; the text says why and what to do."""
+
+
 def say(text: str) -> None:
     """Print one line at once, so that a person sees what is going on."""
     print(text, flush=True)

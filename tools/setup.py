@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tools.get_asterisk import AsteriskRefused, get_asterisk
-from tools.say import ROOT, say, stop
+from tools.get_asterisk import get_asterisk
+from tools.say import ROOT, SetupFailed, say, stop
 
 VENV = ROOT / ".venv"
 STAMP = VENV / "ringside-stamp"
@@ -93,9 +93,7 @@ def install_packages(purpose: Purpose) -> None:
         say(f"  {need.package}: {need.reason}")
     line = ["apt-get", "install", "-y", "--no-install-recommends", *(need.package for need in needs)]
     if shutil.which("apt-get") is None:
-        stop(
-            "  this is not a Debian machine: install what is listed above by its own means, then try again", 3
-        )
+        stop("  this is not a Debian machine: install what is listed above by its own means, then try again", 3)
     if os.geteuid() != 0:
         stop(f"  not root. Run this, then try again:\n    apt-get update && {' '.join(line)}", 3)
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
@@ -136,9 +134,7 @@ def pip(*arguments: str, total: int = 0) -> None:
     command = [str(VENV / "bin/python"), "-m", "pip", "install", *options.split(), *arguments]
     said: list[str] = []
     seen = 0
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT
-    ) as running:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT) as running:
         for line in running.stdout or ():
             said.append(line)
             if line.startswith("Collecting "):
@@ -174,7 +170,7 @@ def install_asterisk(_purpose: Purpose) -> None:
     """The private Asterisk, or the installed one that RINGSIDE_ASTERISK names."""
     try:
         say(f"  Asterisk {get_asterisk()}")
-    except AsteriskRefused as refused:
+    except SetupFailed as refused:
         stop(f"  {refused}")
 
 

@@ -84,8 +84,7 @@ def configuration(root: Path, work: Path, port: int, secret: str) -> dict[str, s
     listed = "".join(f"{key} => {value}\n" for key, value in folders.items())
     return {
         "asterisk.conf": f"[directories]\n{listed}[options]\nnocolor = yes\n",
-        "modules.conf": "[modules]\nautoload = yes\n"
-        + "".join(f"noload = {name}.so\n" for name in NOT_LOADED),
+        "modules.conf": "[modules]\nautoload = yes\n" + "".join(f"noload = {name}.so\n" for name in NOT_LOADED),
         "logger.conf": "[logfiles]\nmessages.log => error,warning\n",
         "manager.conf": f"[general]\nenabled = yes\nbindaddr = 127.0.0.1\nport = {port}\n"
         f"[smoke]\nsecret = {secret}\nread = all\nwrite = all\n",
