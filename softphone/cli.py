@@ -1,0 +1,576 @@
+"""The phone as a program: events on standard output, commands on standard input, one JSON object a line.
+
+``run(argv)`` is ``ringside phone``. Exit codes are in ``Exit``. Events are those of ``softphone.events`` and
+``ready``, ``done``, ``error``, ``stats``; a command may carry an ``id``, which its answer carries back. The end
+of standard input ends the phone, so no phone outlives the program that drives it; ``--stay`` lifts that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import heapq
+import itertools
+import json
+import os
+import queue
+import re
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from softphone import tones
+from softphone.events import (
+    Answered,
+    Ended,
+    Event,
+    Heard,
+    Incoming,
+    Media,
+    as_json,
+)
+
+if TYPE_CHECKING:
+    from softphone.phone import Phone, RegisterResult
+
+SECRET_VARIABLE = "RINGSIDE_PHONE_PASSWORD"
+REFUSED = frozenset({401, 403, 404, 407})
+"""Answers to REGISTER that say: this extension with this password, no. Anything else is a dead server."""
+REGISTER_LIMIT_S = 5.0
+CLOSE_LIMIT_S = 8.0
+LISTEN_EVERY_S = 0.1
+LINE_LIMIT = 8192
+HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+
+
+class Exit(IntEnum):
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    WRONG_PASSWORD = 3
+    SERVER_DEAD = 4
+    NOT_INSTALLED = 5
+
+
+class CommandError(Exception):
+    """A command that cannot be carried out; the text says why."""
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        value = int(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not between {low} and {high}")
+        return value
+
+    return convert
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 86_400:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds up to 86400")
+    return value
+
+
+def _server(text: str) -> str:
+    host, _, port = text.partition(":")
+    if not HOST.fullmatch(host) or (port and not (port.isdecimal() and 0 < int(port) <= 65_535)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST or HOST:PORT")
+    return text
+
+
+def _tone_list(text: str) -> tuple[int, ...]:
+    one = _number(1, tones.RATE // 2 - 1)
+    return tuple(one(part) for part in text.split(","))
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="ringside phone",
+        description="A SIP phone: JSON events on standard output, JSON commands on standard input, one a line.",
+        epilog=f"The password comes from --password-file or the environment variable {SECRET_VARIABLE}. "
+        'Commands: {"do": "call", "to": "81"}, answer, decline (code), hold, resume, mute, unmute, dtmf (digits), '
+        "play (file | tone), transfer (to), join (other), hears, stats, calls, hangup, quit. "
+        "Exit: 0 ended as asked, 2 wrong usage, 3 extension or password refused, 4 server does not answer, "
+        "5 pjsua2 is not installed.",
+    )
+    p.add_argument("--extension", required=True, help="who we are: the user part of our SIP address")
+    p.add_argument("--server", default="", type=_server, metavar="HOST[:PORT]", help="where to register and to call")
+    p.add_argument("--password-file", type=Path, metavar="FILE")
+    p.add_argument("--no-register", action="store_true", help="call as an anonymous account, without a password")
+    p.add_argument("--display-name", default="", help="the name shown to those we call")
+    p.add_argument("--auto-answer", type=_seconds, metavar="SECONDS", help="answer each call after that time")
+    sound = p.add_mutually_exclusive_group()
+    sound.add_argument("--play", type=Path, metavar="FILE", help="WAV (mono, 16 bit) to play into each call")
+    sound.add_argument("--tone", type=_number(1, tones.RATE // 2 - 1), metavar="HZ", help="play a tone instead")
+    p.add_argument("--record", type=Path, metavar="FILE", help="record what we hear; call N goes to FILE-N")
+    p.add_argument("--listen", action="store_true", help="tell which tones are heard, whenever that changes")
+    p.add_argument("--tones", type=_tone_list, default=tones.KNOWN, metavar="HZ,HZ", help="the tones to know")
+    p.add_argument("--address", default="", help="our own IP address (127.0.0.1 for a server on this machine)")
+    p.add_argument("--local-port", type=_number(0, 65_535), default=0, metavar="PORT", help="SIP (0: any)")
+    p.add_argument("--rtp-port", type=_number(0, 65_000), default=0, metavar="PORT", help="first of sound (0: any)")
+    p.add_argument("--register-timeout", type=_seconds, default=REGISTER_LIMIT_S, metavar="SECONDS")
+    p.add_argument("--stay", action="store_true", help="go on when standard input ends")
+    return p
+
+
+def _password(args: argparse.Namespace) -> str:
+    if args.password_file is not None:
+        return str(args.password_file.read_text(encoding="utf-8").strip())
+    return os.environ.pop(SECRET_VARIABLE, "")
+
+
+def _own_address(args: argparse.Namespace) -> str:
+    if args.address:
+        return str(args.address)
+    host = args.server.rpartition(":")[0] or args.server
+    return "127.0.0.1" if not host or host == "localhost" or host.startswith("127.") else ""
+
+
+class _Output:
+    """Writes lines from a thread of its own, so that a slow reader cannot stop the phone. The real standard
+    output is kept for JSON alone: the library prints its start-up lines there, which nobody needs."""
+
+    def __init__(self) -> None:
+        sys.stdout.flush()
+        self._kept = os.dup(1)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)
+        self._file: TextIO = os.fdopen(os.dup(self._kept), "w", encoding="utf-8", errors="replace")
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self.when_broken: Callable[[], None] = lambda: None
+        self._thread = threading.Thread(target=self._write, name="output", daemon=True)
+        self._thread.start()
+
+    def say(self, message: dict[str, Any]) -> None:
+        self._lines.put(json.dumps(message, ensure_ascii=False))
+
+    def _write(self) -> None:
+        try:
+            while (line := self._lines.get()) is not None:
+                self._file.write(line + "\n")
+                self._file.flush()
+        except OSError:  # nobody reads any more
+            self.when_broken()
+
+    def close(self) -> None:
+        self._lines.put(None)
+        self._thread.join(2)
+        with contextlib.suppress(OSError):
+            self._file.close()
+        os.dup2(self._kept, 1)
+        os.close(self._kept)
+
+
+class _Quit:
+    """Put in the inbox when the program is to end."""
+
+
+class Session:
+    """One run of the program: the phone's events and the reader's lines meet in one inbox, in one thread."""
+
+    def __init__(self, args: argparse.Namespace, say: Callable[[dict[str, Any]], None], scratch: Path) -> None:
+        self._args, self._say, self._scratch = args, say, scratch
+        self.inbox: queue.SimpleQueue[Event | str | _Quit] = queue.SimpleQueue()
+        self._due: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._up: set[int] = set()
+        self._waiting: set[int] = set()
+        self._heard: dict[int, frozenset[int]] = {}
+        self._phone: Phone
+
+    def run(self, phone: Phone) -> None:
+        """Serve until told to quit."""
+        self._phone = phone
+        while True:
+            item = self._next()
+            if isinstance(item, _Quit):
+                return
+            if isinstance(item, str):
+                if self._command(item):
+                    return
+            elif item is not None:
+                self._event(item)
+
+    def _next(self) -> Event | str | _Quit | None:
+        """The next thing to handle; None after a timer has run."""
+        wait = max(0.0, self._due[0][0] - time.monotonic()) if self._due else None
+        with contextlib.suppress(queue.Empty):
+            return self.inbox.get(timeout=wait)
+        heapq.heappop(self._due)[2]()
+        return None
+
+    def _after(self, seconds: float, job: Callable[[], None]) -> None:
+        heapq.heappush(self._due, (time.monotonic() + seconds, next(self._order), job))
+
+    # -- events -----------------------------------------------------------------------------------------
+
+    def _event(self, event: Event) -> None:
+        self._say(as_json(event))
+        match event:
+            case Incoming(call=number):
+                self._waiting.add(number)
+                if self._args.auto_answer is not None:
+                    self._after(self._args.auto_answer, lambda: self._answer_by_itself(number))
+            case Answered(call=number):
+                self._waiting.discard(number)
+                self._up.add(number)
+            case Media(call=number, status="active") if self._args.listen and number not in self._heard:
+                self._heard[number] = frozenset()
+                self._after(LISTEN_EVERY_S, lambda: self._listen(number))
+            case Ended(call=number):
+                self._waiting.discard(number)
+                self._up.discard(number)
+                self._heard.pop(number, None)
+
+    def _answer_by_itself(self, number: int) -> None:
+        """Not while another call is up: a person has one pair of ears; the call rings on until that ends."""
+        if number not in self._waiting:
+            return
+        if self._up:
+            self._after(LISTEN_EVERY_S, lambda: self._answer_by_itself(number))
+            return
+        self._quietly(lambda: self._phone.answer(number))
+
+    def _listen(self, number: int) -> None:
+        if number not in self._heard:
+            return
+        now = self._phone.hears(number, self._args.tones)
+        if frozenset(now) != self._heard[number]:
+            self._heard[number] = frozenset(now)
+            self._say(as_json(Heard(time.monotonic(), number, now)))
+        self._after(LISTEN_EVERY_S, lambda: self._listen(number))
+
+    def _quietly(self, job: Callable[[], None]) -> None:
+        from softphone.phone import PhoneError
+
+        try:
+            job()
+        except PhoneError as error:
+            self._say({"event": "error", "say": str(error)})
+
+    # -- commands ---------------------------------------------------------------------------------------
+
+    def _command(self, line: str) -> bool:
+        """Carry out one line; whether it was the last."""
+        from softphone.phone import PhoneError
+
+        order: dict[str, Any] = {}
+        try:
+            order = _order(line)
+            name = order["do"]
+            if name == "quit":
+                return True
+            action = COMMANDS.get(name)
+            if action is None:
+                raise CommandError(f"unknown command {name[:40]!r}; known: {', '.join([*COMMANDS, 'quit'])}")
+            answer = action(self, order)
+            self._say({"event": "done", "do": name, **answer, **_id(order)})
+        except (CommandError, PhoneError, OSError) as error:
+            self._say({"event": "error", "say": str(error), **_id(order)})
+        return False
+
+    def _which(self, order: dict[str, Any]) -> int:
+        """The call a command is about: the named one, else the newest."""
+        named = order.get("call")
+        calls = self._phone.active()
+        if named is None:
+            if not calls:
+                raise CommandError("there is no call")
+            return calls[-1]
+        if type(named) is not int or named not in calls:
+            raise CommandError(f"there is no call {str(named)[:40]} (any more)")
+        return named
+
+    def _do_call(self, order: dict[str, Any]) -> dict[str, Any]:
+        headers = order.get("headers", {})
+        if not isinstance(headers, dict) or not all(isinstance(v, str) for v in headers.values()):
+            raise CommandError("headers are an object of texts")
+        return {"call": self._phone.call(_text(order, "to"), headers)}
+
+    def _do_answer(self, order: dict[str, Any]) -> dict[str, Any]:
+        code = _integer(order, "code", 200, 180, 299)
+        waiting = sorted(self._waiting)
+        if "call" not in order and not waiting:
+            raise CommandError("no call is waiting to be answered")
+        number = self._which(order) if "call" in order else waiting[0]
+        if number not in self._waiting:
+            raise CommandError(f"call {number} is not waiting to be answered")
+        self._phone.answer(number, code)
+        return {"call": number}
+
+    def _do_decline(self, order: dict[str, Any]) -> dict[str, Any]:
+        code = _integer(order, "code", 486, 300, 699)
+        number = self._which(order)
+        if number not in self._waiting:
+            raise CommandError(f"call {number} is not waiting to be answered")
+        self._phone.decline(number, code)
+        return {"call": number}
+
+    def _do_hold(self, order: dict[str, Any]) -> dict[str, Any]:
+        self._phone.hold(number := self._which(order))
+        return {"call": number}
+
+    def _do_resume(self, order: dict[str, Any]) -> dict[str, Any]:
+        self._phone.resume(number := self._which(order))
+        return {"call": number}
+
+    def _do_mute(self, order: dict[str, Any]) -> dict[str, Any]:
+        self._phone.mute(number := self._which(order), on=True)
+        return {"call": number}
+
+    def _do_unmute(self, order: dict[str, Any]) -> dict[str, Any]:
+        self._phone.mute(number := self._which(order), on=False)
+        return {"call": number}
+
+    def _do_dtmf(self, order: dict[str, Any]) -> dict[str, Any]:
+        self._phone.dtmf(number := self._which(order), _text(order, "digits"))
+        return {"call": number}
+
+    def _do_hangup(self, order: dict[str, Any]) -> dict[str, Any]:
+        self._phone.hang_up(number := self._which(order))
+        return {"call": number}
+
+    def _do_play(self, order: dict[str, Any]) -> dict[str, Any]:
+        number = self._which(order)
+        if "tone" in order:
+            hz = _integer(order, "tone", 0, 1, tones.RATE // 2 - 1)
+            path = tones.write_tone(self._scratch / f"tone-{hz}.wav", hz)
+        else:
+            path = Path(_text(order, "file"))
+            check_wav(path)
+        self._phone.play_file(number, path)
+        return {"call": number}
+
+    def _do_transfer(self, order: dict[str, Any]) -> dict[str, Any]:
+        self._phone.transfer(number := self._which(order), _text(order, "to"))
+        return {"call": number}
+
+    def _do_join(self, order: dict[str, Any]) -> dict[str, Any]:
+        number, other = self._which(order), order.get("other")
+        if type(other) is not int or other not in self._phone.active() or other == number:
+            raise CommandError("other is the number of a second call of ours")
+        self._phone.transfer_attended(number, other)
+        return {"call": number}
+
+    def _do_hears(self, order: dict[str, Any]) -> dict[str, Any]:
+        number = self._which(order)
+        return {"call": number, "tones": self._phone.hears(number, self._args.tones)}
+
+    def _do_stats(self, order: dict[str, Any]) -> dict[str, Any]:
+        number = self._which(order)
+        return {"call": number, **asdict(self._phone.stats(number))}
+
+    def _do_calls(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"calls": list(self._phone.active()), "waiting": sorted(self._waiting), "up": sorted(self._up)}
+
+
+COMMANDS: dict[str, Callable[[Session, dict[str, Any]], dict[str, Any]]] = {
+    "call": Session._do_call,
+    "answer": Session._do_answer,
+    "decline": Session._do_decline,
+    "hold": Session._do_hold,
+    "resume": Session._do_resume,
+    "mute": Session._do_mute,
+    "unmute": Session._do_unmute,
+    "dtmf": Session._do_dtmf,
+    "play": Session._do_play,
+    "transfer": Session._do_transfer,
+    "join": Session._do_join,
+    "hears": Session._do_hears,
+    "stats": Session._do_stats,
+    "calls": Session._do_calls,
+    "hangup": Session._do_hangup,
+}
+
+
+def _order(line: str) -> dict[str, Any]:
+    try:
+        order = json.loads(line)
+    except (ValueError, RecursionError):
+        raise CommandError("a command is one JSON object on one line") from None
+    if not isinstance(order, dict) or not isinstance(order.get("do"), str):
+        raise CommandError('a command is a JSON object with a text "do"')
+    return order
+
+
+def _id(order: dict[str, Any]) -> dict[str, Any]:
+    given = order.get("id")
+    return {"id": given} if isinstance(given, (int, str)) else {}
+
+
+def _text(order: dict[str, Any], name: str) -> str:
+    value = order.get(name)
+    if not isinstance(value, str) or not value:
+        raise CommandError(f'{order["do"]} needs a text "{name}"')
+    return value
+
+
+def _integer(order: dict[str, Any], name: str, default: int, low: int, high: int) -> int:
+    value = order.get(name, default)
+    if type(value) is not int or not low <= value <= high:
+        raise CommandError(f'"{name}" is a whole number from {low} to {high}')
+    return value
+
+
+def check_wav(path: Path) -> None:
+    """Raise CommandError unless ``path`` is a WAV that the phone can play: pjsua2 says only a number."""
+    import wave
+
+    try:
+        with wave.open(str(path), "rb") as file:
+            fits = file.getnchannels() == 1 and file.getsampwidth() == 2 and file.getnframes() > 0
+    except (OSError, EOFError, wave.Error) as error:
+        raise CommandError(f"{path}: {error}") from None
+    if not fits:
+        raise CommandError(f"{path}: only a mono WAV of 16 bit with some sound in it can be played")
+
+
+def _read_lines(put: Callable[[str | _Quit], None], stay: bool) -> None:
+    """Standard input into the inbox, line by line; bytes that are no UTF-8 and lines without end do no harm."""
+    source = sys.stdin.buffer
+    while line := source.readline(LINE_LIMIT):
+        text = line.decode("utf-8", errors="replace").strip()
+        if text:
+            put(text)
+    if not stay:
+        put(_Quit())
+
+
+def _last_resort(seconds: float) -> threading.Timer:
+    """A phone that cannot close must not stay behind as a process nobody drives."""
+    timer = threading.Timer(seconds, os._exit, (Exit.FAILED,))
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+@contextlib.contextmanager
+def _signals(handler: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM end the session in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {s: signal.signal(s, lambda *_: handler()) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _usage(text: str) -> int:
+    print(f"ringside phone: {text}", file=sys.stderr)
+    return Exit.USAGE
+
+
+def run(argv: Sequence[str]) -> int:
+    """The program; its exit code. At most one a process, since pjsua2 allows no more."""
+    try:
+        args = parser().parse_args(argv)
+        password = _password(args)
+        registers = bool(args.server) and not args.no_register
+        if registers and not password:
+            return _usage(f"a password is needed: --password-file FILE, or {SECRET_VARIABLE} in the environment")
+        if args.play is not None:
+            check_wav(args.play)
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else Exit.USAGE
+    except (CommandError, OSError, UnicodeDecodeError) as error:
+        return _usage(str(error))
+    try:
+        from softphone import phone as library
+    except ImportError as error:
+        print(
+            f"ringside phone: pjsua2 cannot be loaded ({error}). It comes with the extra 'softphone': "
+            "pip install 'ringside[softphone]' (or pip install pjsua2-python)",
+            file=sys.stderr,
+        )
+        return Exit.NOT_INSTALLED
+    settings = library.Settings(
+        user=args.extension,
+        display_name=args.display_name,
+        server=args.server,
+        password=password,
+        address=_own_address(args),
+        local_port=args.local_port,
+        rtp_port=args.rtp_port,
+    )
+    output = _Output()
+    try:
+        with tempfile.TemporaryDirectory(prefix="ringside-phone-") as scratch:
+            return _session(args, settings, library, output, Path(scratch), registers)
+    finally:
+        output.close()
+
+
+def _session(
+    args: argparse.Namespace, settings: Any, library: Any, output: _Output, scratch: Path, registers: bool
+) -> int:
+    session = Session(args, output.say, scratch)
+    output.when_broken = lambda: session.inbox.put(_Quit())
+    play: Path | None = args.play
+    if args.tone is not None:
+        play = tones.write_tone(scratch / f"tone-{args.tone}.wav", args.tone)
+    try:
+        phone = library.Phone(settings, session.inbox.put, play=play, record=args.record)
+    except library.PhoneError as error:
+        output.say({"event": "error", "say": f"the phone cannot start: {error}"})
+        return Exit.FAILED
+    try:
+        with _signals(lambda: session.inbox.put(_Quit())):
+            output.say({"event": "ready", "at": time.monotonic(), "uri": phone.uri, "port": phone.port})
+            if registers and (refused := _register(args, phone, session, output)) is not None:
+                return refused
+            reader = threading.Thread(
+                target=_read_lines, args=(session.inbox.put, args.stay), name="input", daemon=True
+            )
+            reader.start()
+            session.run(phone)
+            return Exit.OK
+    finally:
+        watch = _last_resort(CLOSE_LIMIT_S)
+        phone.close()
+        _drain(session, output)
+        watch.cancel()
+
+
+def _register(args: argparse.Namespace, phone: Phone, session: Session, output: _Output) -> Exit | None:
+    """Register; the exit code if that failed, with a sentence for a person on standard error."""
+    result: RegisterResult = phone.register(args.register_timeout)
+    if result.ok:
+        return None
+    _drain(session, output)
+    if result.code in REFUSED:
+        print(
+            f"ringside phone: {args.server} refuses extension {args.extension}: {result.code} {result.reason}. "
+            "Check the extension and its password.",
+            file=sys.stderr,
+        )
+        return Exit.WRONG_PASSWORD
+    print(
+        f"ringside phone: {args.server} cannot be reached: {f'{result.code} ' if result.code else ''}{result.reason}. "
+        "Is the server up, and is that its SIP port?",
+        file=sys.stderr,
+    )
+    return Exit.SERVER_DEAD
+
+
+def _drain(session: Session, output: _Output) -> None:
+    """Say what the phone told while nobody served the inbox."""
+    while True:
+        try:
+            item = session.inbox.get_nowait()
+        except queue.Empty:
+            return
+        if not isinstance(item, (str, _Quit)):
+            output.say(as_json(item))
