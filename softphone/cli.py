@@ -40,7 +40,7 @@ from softphone.events import (
 if TYPE_CHECKING:
     from softphone.phone import Phone, RegisterResult
 
-SECRET_VARIABLE = "RINGSIDE_PHONE_PASSWORD"
+ENVIRONMENT_VARIABLE = "RINGSIDE_PHONE_PASSWORD"
 REFUSED = frozenset({401, 403, 404, 407})
 """Answers to REGISTER that say: this extension with this password, no. Anything else is a dead server."""
 REGISTER_LIMIT_S = 5.0
@@ -96,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="ringside phone",
         description="A SIP phone: JSON events on standard output, JSON commands on standard input, one a line.",
-        epilog=f"The password comes from --password-file or the environment variable {SECRET_VARIABLE}. "
+        epilog=f"The password comes from --password-file or the environment variable {ENVIRONMENT_VARIABLE}. "
         'Commands: {"do": "call", "to": "81"}, answer, decline (code), hold, resume, mute, unmute, dtmf (digits), '
         "play (file | tone), transfer (to), join (other), hears, stats, calls, hangup, quit. "
         "Exit: 0 ended as asked, 2 wrong usage, 3 extension or password refused, 4 server does not answer, "
@@ -125,7 +125,7 @@ def parser() -> argparse.ArgumentParser:
 def _password(args: argparse.Namespace) -> str:
     if args.password_file is not None:
         return str(args.password_file.read_text(encoding="utf-8").strip())
-    return os.environ.pop(SECRET_VARIABLE, "")
+    return os.environ.pop(ENVIRONMENT_VARIABLE, "")
 
 
 def _own_address(args: argparse.Namespace) -> str:
@@ -480,7 +480,7 @@ def run(argv: Sequence[str]) -> int:
         password = _password(args)
         registers = bool(args.server) and not args.no_register
         if registers and not password:
-            return _usage(f"a password is needed: --password-file FILE, or {SECRET_VARIABLE} in the environment")
+            return _usage(f"a password is needed: --password-file FILE, or {ENVIRONMENT_VARIABLE} in the environment")
         if args.play is not None:
             check_wav(args.play)
     except SystemExit as done:

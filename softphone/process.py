@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-SECRET_VARIABLE = "RINGSIDE_PHONE_PASSWORD"
+ENVIRONMENT_VARIABLE = "RINGSIDE_PHONE_PASSWORD"
 START_LIMIT_S = 20.0
 REPLY_LIMIT_S = 12.0
 CLOSE_LIMIT_S = 10.0
@@ -112,7 +112,7 @@ class PhoneProcess:
             "address": address or None,
             "local-port": local_port or None,
             "rtp-port": rtp_port or None,
-            "register-within": register_timeout,
+            "register-timeout": register_timeout,
         }
         argv = [f"--{name}={value}" for name, value in options.items() if value is not None]
         argv += ["--listen"] * listen + ["--no-register"] * (not register)
@@ -377,5 +377,5 @@ def _environment(password: str) -> dict[str, str]:
     root = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
     added = {"PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    kept = {name: value for name, value in os.environ.items() if name != SECRET_VARIABLE}
-    return {**kept, **added, **({SECRET_VARIABLE: password} if password else {})}
+    kept = {name: value for name, value in os.environ.items() if name != ENVIRONMENT_VARIABLE}
+    return {**kept, **added, **({ENVIRONMENT_VARIABLE: password} if password else {})}
