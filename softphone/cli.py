@@ -82,7 +82,8 @@ def _seconds(text: str) -> float:
 
 def _server(text: str) -> str:
     host, _, port = text.partition(":")
-    if not HOST.fullmatch(host) or (port and not (port.isdecimal() and 0 < int(port) <= 65_535)):
+    fits = HOST.fullmatch(host) and (not port or (port.isdecimal() and 0 < int(port) <= 65_535))
+    if text and not fits:
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST or HOST:PORT")
     return text
 
