@@ -39,6 +39,14 @@ USER = 1000
 # What a person would have set in the shell to reach the machine's mirrors; everything else is left behind.
 PASSED = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "CI")
 PIP_KEPT = ("index-url", "proxy", "trusted-host", "timeout", "default-timeout", "retries")
+LENT = (
+    "resolv.conf",
+    "hosts",
+    *tuple(
+        f"apt/{part}"
+        for part in ("sources.list", "sources.list.d", "trusted.gpg", "trusted.gpg.d", "keyrings", "auth.conf.d")
+    ),
+)
 CERTIFICATES = "etc/ssl/machine-certificates.crt"
 
 CLONE_NEWNET = 0x40000000
@@ -58,15 +66,8 @@ def make_base() -> None:
     shutil.rmtree(BASE, ignore_errors=True)
     HOME.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    run(
-        "debootstrap",
-        "--variant=minbase",
-        f"--include={PACKAGES}",
-        f"--keyring={KEYRING}",
-        SUITE,
-        BASE,
-        machine_mirror(),
-    )
+    choices = ("--variant=minbase", f"--include={PACKAGES}", f"--keyring={KEYRING}")
+    run("debootstrap", *choices, SUITE, BASE, machine_mirror())
     (BASE / "etc/ringside-bare").touch()
     say(f"bare Debian 12: made in {time.monotonic() - began:.0f} s")
 
@@ -84,17 +85,8 @@ def copy_into(source: Path, root: Path) -> None:
 
 def lend_settings(root: Path) -> None:
     """Names, apt sources and keys, pip settings and certificates of this machine."""
-    for place in (
-        "resolv.conf",
-        "hosts",
-        "apt/sources.list",
-        "apt/sources.list.d",
-        "apt/trusted.gpg",
-        "apt/trusted.gpg.d",
-    ):
+    for place in LENT:
         copy_into(Path("/etc") / place, root)
-    copy_into(Path("/etc/apt/keyrings"), root)
-    copy_into(Path("/etc/apt/auth.conf.d"), root)
     certificates = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
     if certificates.is_file():
         shutil.copy(certificates, root / CERTIFICATES)
@@ -105,9 +97,8 @@ def lend_settings(root: Path) -> None:
 
 def pip_settings() -> Iterator[tuple[str, str]]:
     """The machine's pip settings that decide which index is used and how it is reached."""
-    listed = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], check=False, text=True, capture_output=True
-    )
+    command = [sys.executable, "-m", "pip", "config", "list"]
+    listed = subprocess.run(command, check=False, text=True, capture_output=True)
     found = {"cert": f"/{CERTIFICATES}"}
     for line in listed.stdout.splitlines():
         name, _, value = line.partition("=")
@@ -171,11 +162,8 @@ def inside(options: argparse.Namespace) -> int:
         loopback_only()
     who = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"] if options.user else []
     environment = {key: os.environ[key] for key in PASSED if key in os.environ}
-    environment |= {
-        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-        "LANG": "C.UTF-8",
-        "HOME": "/tmp" if options.user else "/root",
-    }
+    home = f"/{PLACE}" if options.user else "/root"
+    environment |= {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": home}
     command = ["chroot", str(MERGED), *who, "sh", "-c", f"cd /{PLACE} && exec {shlex.join(options.command)}"]
     began = time.monotonic()
     code = subprocess.run(command, env=environment, check=False, stdin=subprocess.DEVNULL).returncode
@@ -205,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     again = [sys.executable, "-m", "tools.bare_debian", "--inside"]
     again += [f"--{name}" for name in ("again", "offline", "user") if getattr(options, name)]
     spaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
-    return subprocess.run([*spaces, *again, "--", *options.command], cwd=ROOT, check=False).returncode
+    return subprocess.run([*spaces, *again, *options.command], cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":
