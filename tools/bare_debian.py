@@ -39,14 +39,8 @@ USER = 1000
 # What a person would have set in the shell to reach the machine's mirrors; everything else is left behind.
 PASSED = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "CI")
 PIP_KEPT = ("index-url", "proxy", "trusted-host", "timeout", "default-timeout", "retries")
-LENT = (
-    "resolv.conf",
-    "hosts",
-    *tuple(
-        f"apt/{part}"
-        for part in ("sources.list", "sources.list.d", "trusted.gpg", "trusted.gpg.d", "keyrings", "auth.conf.d")
-    ),
-)
+APT_PARTS = ("sources.list", "sources.list.d", "trusted.gpg", "trusted.gpg.d", "keyrings", "auth.conf.d")
+LENT = ("resolv.conf", "hosts", *(f"apt/{part}" for part in APT_PARTS))
 CERTIFICATES = "etc/ssl/machine-certificates.crt"
 
 CLONE_NEWNET = 0x40000000

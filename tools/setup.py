@@ -107,6 +107,11 @@ def install_packages(purpose: Purpose) -> None:
         stop(f"  still missing after apt-get install: {', '.join(need.package for need in left)}")
 
 
+def python_kind() -> str:
+    """What an environment is bound to; a patch release may come in between, so it is left out."""
+    return f"{sys.version_info[:2]} {sys.base_prefix}"
+
+
 def fingerprint(lock: Path) -> str:
     """What the virtual environment depends on: the locks, our own metadata, and the Python."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -114,8 +119,7 @@ def fingerprint(lock: Path) -> str:
         (LOCKS / "build.lock").read_text(),
         lock.read_text(),
         repr(project),
-        sys.version,
-        sys.base_prefix,
+        python_kind(),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -153,11 +157,11 @@ def install_environment(purpose: Purpose) -> None:
     lock = LOCKS / f"{purpose}.lock"
     STAMP.unlink(missing_ok=True)
     python = VENV / "bin/python"
-    probe = "import pip, sys; print(sys.version + sys.base_prefix, end='')"
+    probe = "import pip, sys; print(sys.version_info[:2], sys.base_prefix, end='')"
     known = ""
     if python.exists():
         known = subprocess.run([python, "-c", probe], capture_output=True, text=True, check=False).stdout
-    if known != sys.version + sys.base_prefix:
+    if known != python_kind():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], check=True)
     total = sum("==" in line for line in lock.read_text().splitlines())
     pip("--require-hashes", "-r", str(LOCKS / "build.lock"))
