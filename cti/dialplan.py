@@ -1,0 +1,177 @@
+"""extensions.conf as text, generated from the settings.
+
+A caller's way: `entry` asks FastAGI once (which plans the call and names its item), then hands the channel to the app
+in Stasis. Wherever that is not to be had, he ends in `fallback`: a plain queue of the seats that were Ready last, whose
+members live in astdb, so they are there when every process of ours is dead. Everybody who is not yet talking bears
+RINGSIDE_WAITING, the order in which cti.rescue takes them (microseconds UTC; the app overwrites it with the queue's
+own order and empties it when he talks). The marks RINGSIDE_FALLBACK and RINGSIDE_SERVED in the CEL tell a later
+takeover what happened meanwhile.
+
+What a caller can choose (the number dialled) is filtered to digits, * and # before it is used in an application, and
+no pattern matches `h`, `s` or another name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from cti.config import AsteriskSettings
+
+FROM_OUTSIDE = "from-outside"
+FROM_TRUNK = "from-trunk"
+FROM_AGENTS = "from-agents"
+RESCUE = "rescue"
+FALLBACK = "fallback"
+
+ITEM_VARIABLE = "RINGSIDE_ITEM"
+OFFER_VARIABLE = "RINGSIDE_OFFER"
+SEAT_VARIABLE = "RINGSIDE_SEAT"
+WAITING_VARIABLE = "RINGSIDE_WAITING"
+ENTRY_VARIABLE = "RINGSIDE_ENTRY"
+REFUSED_VARIABLE = "RINGSIDE_REFUSED"
+
+FALLBACK_MARK = "RINGSIDE_FALLBACK"  # extra: entry number, when a caller enters the fall-back
+SERVED_MARK = "RINGSIDE_SERVED"  # extra: seat, on the seat's channel when it talks to him
+EMERGENCY_MARK = "RINGSIDE_EMERGENCY"  # extra: the number
+
+LONGEST_FALLBACK_S = 900  # a caller nobody takes hears words after a quarter of an hour, not music for ever
+PLAIN_RING_S = 30
+# 20 digits are more than E.164's 15 and any prefix.
+DIALLED = "${FILTER(0-9*#+,${EXTEN}):0:24}"
+
+
+def context(name: str, *extens: str) -> str:
+    """One context."""
+    return f"[{name}]\n" + "".join(extens)
+
+
+def exten(pattern: str, *steps: str) -> str:
+    """One extension and its steps in order; a step may bear a label: "(label)App()"."""
+    lines = []
+    for place, step in enumerate(steps):
+        label, app = _labelled(step)
+        lines.append((f"exten => {pattern},1{label}," if place == 0 else f" same => n{label},") + app + "\n")
+    return "".join(lines)
+
+
+def _labelled(step: str) -> tuple[str, str]:
+    """("(label)", "App()") of "(label)App()", or ("", step)."""
+    if not step.startswith("("):
+        return "", step
+    label, app = step[1:].split(")", 1)
+    return f"({label})", app
+
+
+def included(name: str, contexts: Iterable[str]) -> str:
+    """A context that only includes others."""
+    return f"[{name}]\n" + "".join(f"include => {other}\n" for other in contexts)
+
+
+def entry_numbers(given: AsteriskSettings) -> str:
+    """What the outside may reach: the entry numbers and nothing else."""
+    return context("entries", *(exten(number, f"Goto(entry,{number},1)") for number in given.entries))
+
+
+def entry(given: AsteriskSettings) -> str:
+    """One round trip to plan the call, then the app; without the app, the fall-back."""
+    return context(
+        "entry",
+        *(
+            exten(
+                number,
+                f"Set({ENTRY_VARIABLE}={number})",
+                f"Set({WAITING_VARIABLE}=${{EPOCH}}000000)",
+                f"AGI({given.agi_url})",
+                f'GotoIf($["${{{REFUSED_VARIABLE}}}" != ""]?refused)',
+                # Without an item (AGISTATUS is not SUCCESS, or the engine was too slow) the app plans again.
+                f"Stasis({given.app},entry,{number})",
+                # Back here alive: STASISSTATUS=FAILED, or the app let him go on.
+                f"Goto({FALLBACK},s,1)",
+                "(refused)Progress()",
+                "Playback(cannot-complete-as-dialed,noanswer)",
+                "Hangup(1)",
+            )
+            for number in given.entries
+        ),
+    )
+
+
+def fallback() -> str:
+    """The plain queue, with marks. Queue() sets MEMBERNAME on both channels before they are joined."""
+    return context(
+        FALLBACK,
+        exten(
+            "s",
+            f"Set({WAITING_VARIABLE}=)",
+            f"CELGenUserEvent({FALLBACK_MARK},${{{ENTRY_VARIABLE}}})",
+            "Answer(0,i)",
+            f"Queue({FALLBACK},,,,{LONGEST_FALLBACK_S},,,fallback-served^s^1)",
+            "Playback(all-circuits-busy-now&please-try-call-later)",
+            "Hangup(34)",
+        ),
+    ) + context("fallback-served", exten("s", f"CELGenUserEvent({SERVED_MARK},${{MEMBERNAME}})", "Return()"))
+
+
+def emergency(given: AsteriskSettings) -> str:
+    """Emergency numbers go out by themselves: no app, no status, no log-in is asked."""
+    return context(
+        "emergency",
+        *(
+            exten(
+                number,
+                f"CELGenUserEvent({EMERGENCY_MARK},{number})",
+                f"Dial({given.dial_for_emergency(number)})",
+                "Progress()",
+                "Playback(all-circuits-busy-now,noanswer)",
+                "Congestion(10)",
+            )
+            for number in given.emergency_numbers
+        ),
+    )
+
+
+def agents(given: AsteriskSettings) -> str:
+    """What our own phones may dial. Includes are searched in order and emergency comes first."""
+    return (
+        included(FROM_AGENTS, ("emergency", "entries", "agents-echo", "agents-dial"))
+        + context("agents-echo", exten("*43", "Answer(0,i)", "Echo()", "Hangup()"))
+        + context(
+            "agents-dial",
+            exten(
+                "_[0-9*#+]!",
+                f"Set(RINGSIDE_DIALLED={DIALLED})",
+                f"Stasis({given.app},dial,${{RINGSIDE_DIALLED}})",
+                # The app is away: extensions are reached plainly, the rest is refused with words.
+                'GotoIf($["${FILTER(0-9,${RINGSIDE_DIALLED})}" != "${RINGSIDE_DIALLED}"]?refused)',
+                f"Dial(PJSIP/${{RINGSIDE_DIALLED}},{PLAIN_RING_S})",
+                'GotoIf($["${DIALSTATUS}" = "BUSY"]?busy)',
+                "(refused)Progress()",
+                "Playback(cannot-complete-as-dialed,noanswer)",
+                "Hangup(1)",
+                "(busy)Hangup(17)",
+            ),
+        )
+    )
+
+
+def rescue() -> str:
+    """Where AMI Redirect sends a caller whose engine is silent."""
+    return context(RESCUE, exten("s", f"Goto({FALLBACK},s,1)"))
+
+
+def extensions_conf(given: AsteriskSettings) -> str:
+    """The whole dialplan."""
+    parts: Sequence[str] = (
+        "; generated by cti.dialplan: changes are overwritten",
+        "[general]\nstatic=yes\nwriteprotect=yes\nautofallthrough=yes\n",
+        included(FROM_OUTSIDE, ("entries",)),
+        included(FROM_TRUNK, ("entries",)),
+        entry_numbers(given),
+        entry(given),
+        agents(given),
+        emergency(given),
+        rescue(),
+        fallback(),
+        given.extra_dialplan,
+    )
+    return "\n".join(part for part in parts if part)
