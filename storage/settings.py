@@ -45,12 +45,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="RINGSIDE_", frozen=True, extra="forbid", env_ignore_empty=True)
 
     data_dir: Path = Path("data")
-    database_url: str = Field(
-        default="", repr=False
-    )  # may hold a password. Empty: SQLite at data_dir/ringside.db; or postgresql://user@host/name
-    facts_url: str = Field(
-        default="", repr=False
-    )  # empty: SQLite at data_dir/facts.db, its own file (ADR 0004); PostgreSQL: as database_url
+    # Both may hold a password, so neither is shown.
+    database_url: str = Field(default="", repr=False)  # empty: SQLite at data_dir/ringside.db
+    facts_url: str = Field(default="", repr=False)  # empty: data_dir/facts.db (ADR 0004), or database_url's PostgreSQL
 
     api_host: str = "127.0.0.1"  # off this machine only behind TLS: a browser gives no microphone without it
     api_port: Port = 8080
