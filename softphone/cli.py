@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from softphone import tones
+from softphone.errors import PhoneError
 from softphone.events import (
     Answered,
     Ended,
@@ -99,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
         description="A SIP phone: JSON events on standard output, JSON commands on standard input, one a line.",
         epilog=f"The password comes from --password-file or the environment variable {ENVIRONMENT_VARIABLE}. "
         'Commands: {"do": "call", "to": "81"}, answer, decline (code), hold, resume, mute, unmute, dtmf (digits), '
-        "play (file | tone), transfer (to), join (other), hears, stats, calls, hangup, quit. "
+        "play (file | tone), transfer (to), join (other), hears, stats, calls, register, unregister, hangup, quit. "
         "Exit: 0 ended as asked, 2 wrong usage, 3 extension or password refused, 4 server does not answer, "
         "5 pjsua2 is not installed.",
     )
@@ -252,8 +253,6 @@ class Session:
         self._after(LISTEN_EVERY_S, lambda: self._listen(number))
 
     def _quietly(self, job: Callable[[], None]) -> None:
-        from softphone.phone import PhoneError
-
         try:
             job()
         except PhoneError as error:
@@ -263,8 +262,6 @@ class Session:
 
     def _command(self, line: str) -> bool:
         """Carry out one line; whether it was the last."""
-        from softphone.phone import PhoneError
-
         order: dict[str, Any] = {}
         try:
             order = _order(line)
@@ -371,6 +368,15 @@ class Session:
         number = self._which(order)
         return {"call": number, **asdict(self._phone.stats(number))}
 
+    def _do_register(self, _: dict[str, Any]) -> dict[str, Any]:
+        result = self._phone.register(self._args.register_timeout)
+        if not result.ok:
+            raise CommandError(f"not registered: {result.code} {result.reason}")
+        return {"code": result.code}
+
+    def _do_unregister(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"confirmed": self._phone.unregister()}
+
     def _do_calls(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"calls": list(self._phone.active()), "waiting": sorted(self._waiting), "up": sorted(self._up)}
 
@@ -391,6 +397,8 @@ COMMANDS: dict[str, Callable[[Session, dict[str, Any]], dict[str, Any]]] = {
     "stats": Session._do_stats,
     "calls": Session._do_calls,
     "hangup": Session._do_hangup,
+    "register": Session._do_register,
+    "unregister": Session._do_unregister,
 }
 
 
@@ -524,7 +532,7 @@ def _session(
         play = tones.write_tone(scratch / f"tone-{args.tone}.wav", args.tone)
     try:
         phone = library.Phone(settings, session.inbox.put, play=play, record=args.record)
-    except library.PhoneError as error:
+    except PhoneError as error:
         output.say({"event": "error", "say": f"the phone cannot start: {error}"})
         return Exit.FAILED
     try:

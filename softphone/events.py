@@ -49,6 +49,15 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
+class Calling:
+    """Our INVITE goes out now."""
+
+    at: float
+    call: int
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ringing:
     """The far end of a call we placed sent a provisional answer (180, 183)."""
 
@@ -145,6 +154,7 @@ Event = (
     | RegisterFailed
     | Unregistered
     | Incoming
+    | Calling
     | Ringing
     | Answered
     | Media
@@ -162,6 +172,7 @@ NAMES: dict[type, str] = {
     RegisterFailed: "register-failed",
     Unregistered: "unregistered",
     Incoming: "incoming",
+    Calling: "calling",
     Ringing: "ringing",
     Answered: "answered",
     Media: "media",

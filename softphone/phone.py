@@ -31,12 +31,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from softphone import binding as pj
 from softphone import tones
+from softphone.addresses import address_of, header_of, target_of, uri_of
+from softphone.errors import PhoneBusy, PhoneError
 from softphone.events import (
     Answered,
+    Calling,
     Dtmf,
     Ended,
     Event,
@@ -69,8 +71,6 @@ HEAR_S = 0.3
 PJ_EINVALIDOP = 70013
 PJSIP_EFAILEDCREDENTIAL = 171100
 DTMF = re.compile(r"[0-9A-Da-d*#]{1,32}")
-TARGET = re.compile(r"[^\s<>\"\x00-\x1f\x7f]{1,256}")
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 X_HEADER = re.compile(r"^(X-[!-9;-~]{1,60}):[ \t]*(.{0,512})", re.MULTILINE | re.IGNORECASE)
 MAX_X_HEADERS = 32
 
@@ -80,10 +80,6 @@ _MEDIA: dict[int, MediaStatus] = {
     pj.PJSUA_CALL_MEDIA_LOCAL_HOLD: "local-hold",
     pj.PJSUA_CALL_MEDIA_REMOTE_HOLD: "remote-hold",
 }
-
-
-class PhoneError(Exception):
-    """The phone could not do it; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,25 +124,6 @@ class Stats:
     lost: int
     sent: int
     jitter_us: int
-
-
-def address_of(user: str, host: str, display_name: str = "") -> str:
-    """A From address. Both texts may hold anything: the user is percent-encoded, the name is quoted, and
-    control characters (which would end the header) become spaces."""
-    name = CONTROL.sub(" ", display_name).replace("\\", "\\\\").replace('"', '\\"')
-    shown = f'"{name}" ' if name else ""
-    return f"{shown}<sip:{quote(user, safe='-_.!~*()&=+$,')}@{host}>"
-
-
-def target_of(to: str, server: str) -> str:
-    """The SIP address to call: a full ``sip:`` address as it is, anything else at ``server``."""
-    if not TARGET.fullmatch(to):
-        raise PhoneError('an address to call has 1 to 256 visible characters and none of < > "')
-    if to.lower().startswith(("sip:", "sips:")):
-        return to
-    if not server:
-        raise PhoneError(f"{to}: without --server only a full address such as sip:{to}@host can be called")
-    return f"sip:{quote(to, safe='-_.!~*()&=+$,')}@{server}"
 
 
 def _parameters(code: int = 0) -> pj.CallOpParam:
@@ -298,10 +275,11 @@ class Phone:
     @property
     def uri(self) -> str:
         """Where this phone can be called directly."""
-        return f"sip:{quote(self.settings.user, safe='-_.!~*()')}@{self.settings.address or '127.0.0.1'}:{self.port}"
+        return uri_of(self.settings.user, f"{self.settings.address or '127.0.0.1'}:{self.port}")
 
     def register(self, limit_s: float = 5.0) -> RegisterResult:
         """Register at the server; the answer, or code 0 after ``limit_s`` seconds without one."""
+        self._need_server()
         answer: Future[RegisterResult] = Future()
 
         def go() -> None:
@@ -321,6 +299,7 @@ class Phone:
 
     def unregister(self, limit_s: float = 2.0) -> bool:
         """Leave the server; whether it said so within ``limit_s``."""
+        self._need_server()
         gone = threading.Event()
 
         def go() -> None:
@@ -330,23 +309,29 @@ class Phone:
         self._do(go)
         return gone.wait(limit_s)
 
+    def _need_server(self) -> None:
+        if not self.settings.server:
+            raise PhoneError("this phone has no server to register at")
+
     def call(self, to: str, headers: Mapping[str, str] | None = None) -> int:
         """Call a number at the server or a full address; the number of the new call."""
         target = target_of(to, self.settings.server)
+        extra = [header_of(name, value) for name, value in (headers or {}).items()]
         time.sleep(max(0.0, self._last_call + CALL_GAP_S - time.monotonic()))
 
         def go() -> int:
             if len(self._calls) >= MAX_CALLS:
                 raise PhoneError(f"{MAX_CALLS} calls are up already, this phone takes no more")
-            call = self._new_call()
             prm = _parameters()
-            for name, value in (headers or {}).items():
+            for name, value in extra:
                 prm.txOption.headers.append(_header(name, value))
+            call = self._new_call()
             try:
                 call.makeCall(target, prm)
             except pj.Error:
                 self._drop(call.number)
                 raise
+            self._tell(Calling(call.began, call.number, target))
             return call.number
 
         return self._do(go)
@@ -698,10 +683,6 @@ class Phone:
                 time.sleep(CALL_GAP_S)
 
 
-class PhoneBusy(PhoneError):
-    """Another re-INVITE of the same call is under way (PJ_EINVALIDOP)."""
-
-
 def _plain(error: Exception) -> PhoneError:
     """The error made anew, as one of ours: the old one's traceback holds pjsua2 objects, which must not be
     freed outside the phone thread."""
@@ -724,8 +705,6 @@ def _numbered(path: Path, number: int) -> Path:
 
 
 def _header(name: str, value: str) -> pj.SipHeader:
-    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", name):
-        raise PhoneError("a header's name is 1 to 64 letters, digits or hyphens")
     header = pj.SipHeader()
-    header.hName, header.hValue = name, CONTROL.sub(" ", value)[:512]
+    header.hName, header.hValue = name, value
     return header

@@ -183,11 +183,31 @@ class PhoneProcess:
         self._cursors[event] = max(self._cursors.get(event, 0), said.index + 1)
         return said
 
+    async def first_of(
+        self, wanted: Mapping[str, Callable[[Said], bool]], *, since: int, within: float | None
+    ) -> Said | None:
+        """The first event after the mark ``since`` whose name is in ``wanted`` and whose test holds; None after
+        ``within`` seconds (None: no limit). Leaves what ``expect`` gives alone. Raises PhoneGone."""
+
+        def find() -> Said | None:
+            fits = (said for said in self.history[since:] if said.event in wanted and wanted[said.event](said))
+            return next(fits, None)
+
+        return await self._seek(find, within, " or ".join(wanted))
+
     def said(self, event: str, since: int = 0) -> list[Said]:
         """All events of that name so far."""
         return [said for said in self.history[since:] if said.event == event]
 
     async def _until(self, find: Callable[[], Said | None], within: float, what: str) -> Said:
+        said = await self._seek(find, within, what)
+        if said is None:
+            raise NotSaid(f"phone {self.name}: no {what} within {within:g} s; last: {self._last()}")
+        return said
+
+    async def _seek(self, find: Callable[[], Said | None], within: float | None, what: str) -> Said | None:
+        if (said := find()) is not None or within == 0:
+            return said
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within), self._changed:
                 while (said := find()) is None:
@@ -195,7 +215,7 @@ class PhoneProcess:
                         raise self._gone(what)
                     await self._changed.wait()
                 return said
-        raise NotSaid(f"phone {self.name}: no {what} within {within:g} s; last: {self._last()}")
+        return find()
 
     def _gone(self, what: str) -> PhoneGone:
         told = " / ".join(self.errors[-4:])
