@@ -49,7 +49,7 @@ def plain(value: object) -> Any:
         case dict():
             return {key: plain(part) for key, part in value.items()}
         case _:
-            return {name: plain(getattr(value, name)) for name in _names(type(value))}
+            return {name: plain(getattr(value, name)) for name in _names(cast(Any, type(value)))}
 
 
 def dump(value: object) -> str:
@@ -75,7 +75,7 @@ def load_fact(kind: str, version: int, body: str) -> Fact:
         raise UnknownKind(f"fact {kind} v{version} was written by a newer Ringside; start that version")
     for step in range(version, known.V):
         data = UPCASTERS[kind, step](data)
-    return cast(Fact, read(known, data))
+    return read(known, data)
 
 
 def load_input(kind: str, body: str) -> Input:
@@ -83,16 +83,16 @@ def load_input(kind: str, body: str) -> Input:
     known = INPUT_KINDS.get(kind)
     if known is None:
         raise UnknownKind(f"input {kind} is not known")
-    return cast(Input, read(known, json.loads(body)))
+    return read(known, json.loads(body))
 
 
 def read(wanted: type[T], data: Any) -> T:
     """A dataclass of type `wanted` from JSON types. Raises ValueError or TypeError where it does not fit."""
-    return cast(T, _reader(wanted)(data))
+    return cast(T, _reader(cast(Any, wanted))(data))
 
 
 @functools.cache
-def _names(kind: type) -> tuple[str, ...]:
+def _names(kind: Any) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(kind))
 
 

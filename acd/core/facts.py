@@ -63,19 +63,30 @@ class Arrived(_Versioned):
 
 @dataclass(frozen=True, slots=True)
 class GreetingStarted(_Versioned):
+    """`due` is when an end that nobody reported is taken as given."""
+
     item: str
     prompt: str
     token: str
+    due: Micros
 
 
 @dataclass(frozen=True, slots=True)
 class MenuStarted(_Versioned):
-    """The menu's prompt plays and listens. `due` is when its silence counts as one try."""
+    """The menu's prompt plays and listens. `due` is when a prompt whose end nobody reported is taken as over."""
 
     item: str
     prompt: str
     token: str
     attempt: int
+    due: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class MenuListened(_Versioned):
+    """The menu's prompt is over; at `due` the silence counts as one try."""
+
+    item: str
     due: Micros
 
 
@@ -159,6 +170,8 @@ class Ended(_Versioned):
     item: str
     outcome: Outcome
     who: Party
+    medium: str
+    leg: str = ""
     queue: str = ""
     seat: str = ""
     sip: int = 0
@@ -168,7 +181,7 @@ class Ended(_Versioned):
 
 @dataclass(frozen=True, slots=True)
 class FallbackCallServed(_Versioned):
-    """A whole call that happened without us; the dialplan's plain queue had it."""
+    """A call that the dialplan's plain queue had while no engine was there: the item's end, if it was one of ours."""
 
     item: str
     number: int
@@ -256,18 +269,20 @@ class RecordingBegan(_Versioned):
 
 @dataclass(frozen=True, slots=True)
 class HandlingEnded(_Versioned):
-    """A seat's part in an item is over; `who` left first."""
+    """A seat's part in an item is over; `who` left first. `offer` is the seat's leg."""
 
     item: str
     seat: str
     medium: str
     queue: str
     who: Party
+    offer: str
+    bridge: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class WrapUpStarted(_Versioned):
-    """`ends_at` 0: no timer runs (yet)."""
+    """`ends_at` 0: no timer runs (yet). `disposed`: the disposition was saved while still talking."""
 
     item: str
     seat: str
@@ -275,6 +290,7 @@ class WrapUpStarted(_Versioned):
     queue: str
     rule: WrapUpRule
     ends_at: Micros
+    disposed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -478,6 +494,7 @@ Fact = (
     | Arrived
     | GreetingStarted
     | MenuStarted
+    | MenuListened
     | MenuChose
     | Queued
     | Moved

@@ -227,13 +227,17 @@ class DispositionSaved:
 
 @dataclass(frozen=True, slots=True)
 class DirectCallStarted:
-    """A call no queue gave: dialled from the handset, between seats, or to the seat's own number."""
+    """A call no queue gave. OUTBOUND and INTERNAL: this seat dialled; DIRECT: its own number was dialled.
+
+    `found`: the call is there already (reconcile saw it on the phone), so no rule can refuse it.
+    """
 
     call: str
     seat: str
     kind: DirectKind
     leg: str
     peer: str = ""  # seat id or address id of the other end
+    found: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Presence(StrEnum):
 
 
 class Strategy(StrEnum):
-    """How a queue picks among eligible seats. Every strategy ends in the same tie-break: (value, idle since, seat id)."""
+    """How a queue picks among eligible seats. Every strategy ends in the same tie-break: (idle since, seat id)."""
 
     LONGEST_IDLE = "longest_idle"
     EQUAL_TOTALS = "equal_totals"  # 銷售型 D7: the day's totals converge
@@ -334,6 +334,7 @@ class Handling:
     since: Micros
     media_up_at: Micros = 0
     replied: bool = False  # D17: the agent has written
+    disposed: bool = False  # the disposition was saved while still talking
 
 
 @dataclass(slots=True)
@@ -446,6 +447,10 @@ class State:
     items: dict[str, WorkItem] = field(default_factory=dict)
     offers: dict[str, Offer] = field(default_factory=dict)
     legs: dict[str, str] = field(default_factory=dict)  # customer leg -> item
+    seat_legs: dict[str, str] = field(default_factory=dict)  # accepted offer (the seat's leg) -> seat
+    served: dict[str, Micros] = field(default_factory=dict)  # legs the fall-back had, the last of them
+    online: int = 0  # seats signed in
+    online_total: int = 0  # and the sum of their day's totals
     keys: dict[str, str] = field(default_factory=dict)  # open text key -> item
     extensions: dict[str, str] = field(default_factory=dict)  # extension -> seat
     directs: dict[str, str] = field(default_factory=dict)  # direct call id -> seat

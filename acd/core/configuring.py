@@ -1,0 +1,101 @@
+"""Definitions come in as inputs. Removing what is in use has a stated rule: drain, move or refuse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from acd.core import contacts, offering
+from acd.core import facts as f
+from acd.core import inputs as i
+from acd.core.model import Phase, QueueDef
+from acd.core.reply import Code, Done, Reply
+from acd.core.seats import rank_in
+
+if TYPE_CHECKING:
+    from acd.core.decide import Core
+
+SAME = Done(note="same")
+
+
+def policy_set(core: Core, given: i.PolicySet) -> Reply:
+    """The organisation's rules."""
+    if given.policy == core.state.policy:
+        return SAME
+    core.record(f.PolicyChanged(given.policy))
+    return Done()
+
+
+def medium_defined(core: Core, given: i.MediumDefined) -> Reply:
+    """A medium's costs and exclusions. What is held now stays, even above a lower limit."""
+    if core.state.media.get(given.medium.id) == given.medium:
+        return SAME
+    core.record(f.MediumChanged(given.medium))
+    return Done()
+
+
+def status_defined(core: Core, given: i.StatusDefined) -> Reply:
+    """A status and its flags; seats in it follow at once."""
+    if core.state.statuses.get(given.status.id) == given.status:
+        return SAME
+    core.record(f.StatusChanged(given.status))
+    return Done()
+
+
+def queue_defined(core: Core, given: i.QueueDefined) -> Reply:
+    """A queue's rules; those waiting keep the needs they came with."""
+    if core.state.queues.get(given.queue.id) == given.queue:
+        return SAME
+    core.record(f.QueueChanged(given.queue))
+    return Done()
+
+
+def queue_retired(core: Core, given: i.QueueRetired) -> Reply:
+    """Take a queue out of use: those waiting are served there (drain) or moved, keeping their places."""
+    queue = core.state.queues.get(given.queue)
+    target = core.state.queues.get(given.move_to)
+    if queue is None:
+        return core.refuse(Code.UNKNOWN_QUEUE, f"queue {given.queue} does not exist")
+    if given.move_to and (target is None or target.retired or target.id == queue.id):
+        return core.refuse(Code.UNKNOWN_QUEUE, f"queue {given.move_to} cannot take those who wait")
+    if not queue.retired:
+        core.record(f.QueueChanged(replace(queue, retired=True)))
+    if target is not None:
+        _move_waiting(core, queue, target)
+    return Done()
+
+
+def _move_waiting(core: Core, queue: QueueDef, target: QueueDef) -> None:
+    waiting = [item for item in core.state.items.values() if item.queue == queue.id and item.phase is Phase.WAITING]
+    for item in sorted(waiting, key=lambda item: (item.order, item.number)):
+        needs = contacts.needs_of(target, item.plan.needs)
+        relax_at = core.now + target.rings[0].after if target.rings else 0
+        core.record(f.Moved(item.id, queue.id, target.id, item.order, needs, relax_at))
+
+
+def seat_profile_set(core: Core, given: i.SeatProfileSet) -> Reply:
+    """What a seat may do. What it holds stays; those who wait for it as last agent are freed if it left their queue."""
+    profile = given.profile
+    owner = core.state.extensions.get(profile.extension)
+    if profile.extension and owner not in (None, profile.id):
+        return core.refuse(Code.EXTENSION_TAKEN, f"extension {profile.extension} belongs to seat {owner}")
+    known = core.state.seats.get(profile.id)
+    if known is not None and known.profile == profile:
+        return SAME
+    core.record(f.SeatProfileChanged(profile))
+    for item_id in list(core.index.reserved.get(profile.id, {})):
+        if rank_in(core.state.seats[profile.id], core.state.items[item_id].queue) is None:
+            core.record(f.LastAgentReleased(item_id, profile.id))
+    return Done()
+
+
+def seat_retired(core: Core, given: i.SeatRetired) -> Reply:
+    """Refused while the seat is signed in or holds anything."""
+    seat = core.state.seats.get(given.seat)
+    if seat is None:
+        return Done(note="late")
+    if seat.signed_in_at or seat.handlings or seat.directs or seat.offers or seat.wrap_ups:
+        return core.refuse(Code.SEAT_BUSY, f"seat {given.seat} is signed in; sign it out first")
+    offering.release_held_for(core, given.seat)
+    core.record(f.SeatGone(given.seat))
+    return Done()

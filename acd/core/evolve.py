@@ -1,0 +1,381 @@
+"""Facts change the state, and nothing else does. Total: every fact has its case.
+
+Replaying a log is calling `evolve` for each fact in order; it makes no decision and reads no clock.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from acd.core import facts as f
+from acd.core.model import (
+    DirectCall,
+    Handling,
+    Micros,
+    Offer,
+    OfferResult,
+    OfferRule,
+    Phase,
+    Presence,
+    PresenceState,
+    Seat,
+    State,
+    WorkItem,
+    WrapUp,
+)
+
+SERVED_KEPT = 2000
+"""How many legs of the fall-back are remembered against counting one twice; a day's worth of outages is far less."""
+
+_TIMED = ("guard", "menu", "relax", "sticky")
+
+
+def evolve(state: State, recorded: f.Recorded) -> None:
+    """Change `state` by one recorded fact. Facts of one log in order never fail here."""
+    fact, at = recorded.fact, recorded.at
+    match fact:
+        case f.Entered():
+            _entered(state, fact, at)
+        case f.Arrived():
+            state.items[fact.item].answered = True
+            _stop(state, "guard", fact.item)
+        case f.GreetingStarted():
+            _prompt(state, fact.item, Phase.GREETING, fact.token, fact.due)
+        case f.MenuStarted():
+            _prompt(state, fact.item, Phase.MENU, fact.token, fact.due)
+            state.items[fact.item].tries = fact.attempt
+        case f.MenuListened():
+            _set(state, "menu", fact.item, fact.due)
+        case f.MenuChose():
+            _stop(state, "menu", fact.item)
+        case f.Queued():
+            _queued(state, fact, at)
+        case f.Moved():
+            _moved(state, fact, at)
+        case f.LastAgentWaited():
+            item = state.items[fact.item]
+            item.sticky_seat, item.sticky_until = fact.seat, fact.until
+            _set(state, "sticky", fact.item, fact.until)
+        case f.LastAgentReleased():
+            _unstick(state, state.items[fact.item])
+        case f.Relaxed():
+            item = state.items[fact.item]
+            item.ring, item.needs = fact.ring, fact.needs
+            _set(state, "relax", fact.item, fact.relax_at)
+        case f.MessagePassed():
+            _message(state, fact)
+        case f.Requeued():
+            item = state.items[fact.item]
+            item.phase, item.seat, item.offer, item.bridge = Phase.WAITING, "", "", ""
+        case f.Ended():
+            _ended(state, fact.item)
+        case f.FallbackCallServed():
+            _served(state, fact)
+        case f.Offered():
+            _offered(state, fact, at)
+        case f.RingStarted():
+            state.offers[fact.offer].rung_at = at
+        case f.OfferEnded():
+            _offer_ended(state, fact, at)
+        case f.Accepted():
+            _accepted(state, fact, at)
+        case f.MediaUp():
+            state.seats[fact.seat].handlings[fact.item].media_up_at = at
+        case f.RecordingBegan():
+            state.items[fact.item].recording = fact.recording
+        case f.HandlingEnded():
+            _handling_ended(state, fact, at)
+        case f.WrapUpStarted():
+            _wrap_up_started(state, fact, at)
+        case f.WrapUpTimed():
+            done = state.seats[fact.seat].wrap_ups[fact.item]
+            done.service_ended, done.ends_at = True, fact.ends_at
+            _set(state, "wrap", f"{fact.seat}:{fact.item}", fact.ends_at)
+        case f.WrapUpDisposed():
+            _disposed(state.seats[fact.seat], fact.item)
+        case f.WrapUpLeft():
+            seat = state.seats[fact.seat]
+            del seat.wrap_ups[fact.item]
+            seat.idle_since = at
+            _stop(state, "wrap", f"{fact.seat}:{fact.item}")
+        case _:
+            _evolve_seats(state, fact, at)
+
+
+def _evolve_seats(
+    state: State,
+    fact: f.SignedIn
+    | f.SignedOut
+    | f.PhoneReached
+    | f.StatusSet
+    | f.StatusPended
+    | f.BackOffEnded
+    | f.SeatChanged
+    | f.ShiftSet
+    | f.DirectStarted
+    | f.DirectAnswered
+    | f.DirectEnded
+    | f.PolicyChanged
+    | f.MediumChanged
+    | f.StatusChanged
+    | f.QueueChanged
+    | f.SeatProfileChanged
+    | f.SeatGone
+    | f.ConfigurationTaken
+    | f.DayBegan
+    | f.EngineTookOver
+    | f.InputRejected
+    | f.InputNoted
+    | f.Repaired,
+    at: Micros,
+) -> None:
+    match fact:
+        case f.SignedIn():
+            _signed_in(state, fact, at)
+        case f.SignedOut():
+            _signed_out(state, state.seats[fact.seat], at)
+        case f.PhoneReached():
+            seat = state.seats[fact.seat]
+            seat.reachable = fact.reachable
+            seat.was_reachable = seat.was_reachable or (fact.reachable and bool(seat.signed_in_at))
+        case f.StatusSet():
+            own = state.seats[fact.seat].presence(fact.presence)
+            own.status, own.since, own.pending = fact.status, at, ""
+            _forgive(state, fact.seat, fact.presence, own)
+        case f.StatusPended():
+            state.seats[fact.seat].presence(fact.presence).pending = fact.status
+        case f.BackOffEnded():
+            _forgive(state, fact.seat, fact.presence, state.seats[fact.seat].presence(fact.presence))
+        case f.SeatChanged():
+            own = state.seats[fact.seat].presence(fact.presence)
+            own.seen, own.seen_since = fact.state, at
+        case f.ShiftSet():
+            state.seats[fact.seat].on_shift = fact.on_shift
+        case f.DirectStarted():
+            state.directs[fact.call] = fact.seat
+            state.seats[fact.seat].directs[fact.call] = DirectCall(fact.call, fact.kind, fact.leg, at, fact.peer)
+        case f.DirectAnswered():
+            state.seats[fact.seat].directs[fact.call].answered_at = at
+        case f.DirectEnded():
+            seat = state.seats[fact.seat]
+            del seat.directs[fact.call], state.directs[fact.call]
+            if fact.reset_idle:
+                seat.idle_since = at
+        case f.PolicyChanged():
+            state.policy = fact.policy
+        case f.MediumChanged():
+            state.media[fact.medium.id] = fact.medium
+        case f.StatusChanged():
+            state.statuses[fact.status.id] = fact.status
+        case f.QueueChanged():
+            state.queues[fact.queue.id] = fact.queue
+        case f.SeatProfileChanged():
+            _profile_changed(state, fact)
+        case f.SeatGone():
+            state.extensions.pop(state.seats.pop(fact.seat).profile.extension, None)
+        case f.ConfigurationTaken():
+            state.revision = fact.revision
+        case f.DayBegan():
+            _day_began(state, fact.day)
+        case f.EngineTookOver():
+            state.epoch = fact.epoch
+        case f.InputRejected() | f.InputNoted():
+            pass
+        case f.Repaired():
+            state.repairs[fact.kind] = state.repairs.get(fact.kind, 0) + 1
+        case _:
+            assert_never(fact)
+
+
+def _set(state: State, kind: str, subject: str, due: Micros) -> None:
+    if due:
+        state.timers[f"{kind}:{subject}"] = due
+    else:
+        state.timers.pop(f"{kind}:{subject}", None)
+
+
+def _stop(state: State, kind: str, subject: str) -> None:
+    state.timers.pop(f"{kind}:{subject}", None)
+
+
+def _entered(state: State, fact: f.Entered, at: Micros) -> None:
+    state.next_number = fact.number + 1
+    state.next_id += 1
+    state.items[fact.item] = WorkItem(
+        id=fact.item,
+        number=fact.number,
+        kind=fact.kind,
+        medium=fact.medium,
+        record=fact.record,
+        plan=fact.plan,
+        arrived_at=at,
+        key=fact.key,
+        leg=fact.leg,
+    )
+    if fact.leg:
+        state.legs[fact.leg] = fact.item
+    if fact.key:
+        state.keys[fact.key] = fact.item
+    _set(state, "guard", fact.item, fact.guard_at)
+
+
+def _prompt(state: State, item_id: str, phase: Phase, token: str, due: Micros) -> None:
+    item = state.items[item_id]
+    item.phase, item.token = phase, token
+    state.next_id += 1
+    _set(state, "menu", item_id, due)
+
+
+def _queued(state: State, fact: f.Queued, at: Micros) -> None:
+    item = state.items[fact.item]
+    item.phase, item.queue, item.queued_at = Phase.WAITING, fact.queue, at
+    item.order, item.needs, item.ring = fact.order, fact.needs, 0
+    _stop(state, "menu", fact.item)
+    _set(state, "relax", fact.item, fact.relax_at)
+
+
+def _moved(state: State, fact: f.Moved, at: Micros) -> None:
+    item = state.items[fact.item]
+    item.queue, item.queued_at, item.order, item.needs, item.ring = fact.queue, at, fact.order, fact.needs, 0
+    _unstick(state, item)
+    _set(state, "relax", fact.item, fact.relax_at)
+
+
+def _unstick(state: State, item: WorkItem) -> None:
+    item.sticky_seat, item.sticky_until = "", 0
+    _stop(state, "sticky", item.id)
+
+
+def _message(state: State, fact: f.MessagePassed) -> None:
+    item = state.items[fact.item]
+    if fact.side == "seat" and item.seat:
+        state.seats[item.seat].handlings[fact.item].replied = True
+
+
+def _ended(state: State, item_id: str) -> None:
+    item = state.items.pop(item_id)
+    state.legs.pop(item.leg, None)
+    state.keys.pop(item.key, None)
+    for kind in _TIMED:
+        _stop(state, kind, item_id)
+
+
+def _served(state: State, fact: f.FallbackCallServed) -> None:
+    state.next_number = max(state.next_number, fact.number + 1)
+    state.next_id += 1
+    if fact.item in state.items:
+        _ended(state, fact.item)
+    state.served[fact.leg] = fact.ended_at
+    while len(state.served) > SERVED_KEPT:
+        del state.served[next(iter(state.served))]
+
+
+def _offered(state: State, fact: f.Offered, at: Micros) -> None:
+    state.next_id += 1
+    item, seat = state.items[fact.item], state.seats[fact.seat]
+    item.phase, item.offer = Phase.OFFERED, fact.offer
+    item.offers += 1
+    _unstick(state, item)
+    seat.offers[fact.offer] = fact.medium
+    state.offers[fact.offer] = Offer(
+        fact.offer, fact.item, fact.seat, fact.medium, at, fact.expires_at, OfferRule(fact.rule)
+    )
+    _set(state, "offer", fact.offer, fact.expires_at)
+
+
+def _offer_ended(state: State, fact: f.OfferEnded, at: Micros) -> None:
+    offer, seat, item = state.offers.pop(fact.offer), state.seats[fact.seat], state.items[fact.item]
+    del seat.offers[fact.offer]
+    _stop(state, "offer", fact.offer)
+    item.phase, item.offer = Phase.WAITING, ""
+    presence = state.media[offer.medium].presence
+    own = seat.presence(presence)
+    if fact.result is OfferResult.TIMEOUT:
+        own.no_answer_count += 1
+    own.no_answer = own.no_answer or fact.no_answer
+    own.back_off_until = max(own.back_off_until, fact.back_off_until)
+    _set(state, "back", f"{fact.seat}:{presence}", own.back_off_until)
+    if fact.reset_idle:
+        seat.idle_since = at
+
+
+def _accepted(state: State, fact: f.Accepted, at: Micros) -> None:
+    item, seat = state.items[fact.item], state.seats[fact.seat]
+    offer = state.offers.pop(fact.offer)
+    del seat.offers[fact.offer]
+    _stop(state, "offer", fact.offer)
+    _stop(state, "relax", fact.item)
+    item.phase, item.offer, item.seat, item.bridge = Phase.ACTIVE, "", fact.seat, fact.bridge
+    item.recording = fact.recording or item.recording
+    seat.handlings[fact.item] = Handling(fact.item, fact.medium, fact.queue, fact.offer, at)
+    seat.presence(state.media[offer.medium].presence).no_answer_count = 0
+    state.seat_legs[fact.offer] = fact.seat
+    seat.total += 1
+    state.online_total += 1 if seat.signed_in_at else 0
+
+
+def _handling_ended(state: State, fact: f.HandlingEnded, at: Micros) -> None:
+    seat = state.seats[fact.seat]
+    del seat.handlings[fact.item], state.seat_legs[fact.offer]
+    seat.idle_since = at
+    item = state.items[fact.item]
+    item.seat, item.bridge = "", ""
+
+
+def _wrap_up_started(state: State, fact: f.WrapUpStarted, at: Micros) -> None:
+    seat = state.seats[fact.seat]
+    seat.wrap_ups[fact.item] = WrapUp(
+        fact.item, fact.medium, fact.queue, at, fact.rule, fact.ends_at, disposition_saved=fact.disposed
+    )
+    _set(state, "wrap", f"{fact.seat}:{fact.item}", fact.ends_at)
+
+
+def _disposed(seat: Seat, item: str) -> None:
+    if item in seat.wrap_ups:
+        seat.wrap_ups[item].disposition_saved = True
+    else:
+        seat.handlings[item].disposed = True
+
+
+def _signed_in(state: State, fact: f.SignedIn, at: Micros) -> None:
+    seat = state.seats[fact.seat]
+    seat.signed_in_at, seat.device, seat.idle_since = at, fact.device, at
+    seat.was_reachable = seat.reachable
+    seat.total, seat.total_day = fact.total, fact.day
+    state.online += 1
+    state.online_total += fact.total
+    for own, status in ((seat.voice, fact.voice), (seat.text, fact.text)):
+        own.status, own.since, own.pending, own.no_answer_count = status, at, "", 0
+
+
+def _signed_out(state: State, seat: Seat, at: Micros) -> None:
+    state.online -= 1
+    state.online_total -= seat.total
+    seat.signed_in_at, seat.device, seat.was_reachable = 0, "", False
+    for presence in Presence:
+        own = seat.presence(presence)
+        own.status, own.since, own.pending = "", at, ""
+        _forgive(state, seat.profile.id, presence, own)
+
+
+def _forgive(state: State, seat: str, presence: Presence, own: PresenceState) -> None:
+    own.no_answer, own.back_off_until = False, 0
+    _stop(state, "back", f"{seat}:{presence}")
+
+
+def _profile_changed(state: State, fact: f.SeatProfileChanged) -> None:
+    profile = fact.profile
+    known = state.seats.get(profile.id)
+    if known is None:
+        state.seats[profile.id] = Seat(profile)
+    else:
+        state.extensions.pop(known.profile.extension, None)
+        known.profile = profile
+    if profile.extension:
+        state.extensions[profile.extension] = profile.id
+
+
+def _day_began(state: State, day: int) -> None:
+    state.day, state.online_total = day, 0
+    for seat in state.seats.values():
+        seat.total, seat.total_day = 0, day

@@ -1,0 +1,292 @@
+"""Who gets what: one index for every strategy, never a scan over all seats or all waiting items.
+
+Items that ask for the same (queue, medium, needs) form a class. Each class keeps a heap of the seats that may be
+offered its items now, ranked by the queue's strategy, and a heap of its waiting items by (order, number). Both use
+lazy deletion: `live` and `waiting` say which entries hold, stale ones are dropped when they come up. A change of a
+seat costs O(classes it serves × log seats), a match O(1) to O(classes it serves).
+
+The index is derived from the state and may be rebuilt at any time; acd.why decides the same things by scanning.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+
+from acd.core.model import Micros, Phase, Seat, SkillLevel, State, WorkItem
+from acd.core.seats import SCORES, block_of, has_skills, rank_in
+
+ClassKey = tuple[str, str, tuple[SkillLevel, ...]]
+Score = tuple[int, ...]
+
+COMPACT_ABOVE = 64
+"""A heap is rebuilt when stale entries outnumber live ones by this much; keeps upkeep amortised O(log n)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """What the index chose, the winning key without its id, and how many there were to choose from."""
+
+    id: str
+    score: Score
+    candidates: int
+
+
+@dataclass(slots=True)
+class _Class:
+    queue: str
+    medium: str
+    needs: tuple[SkillLevel, ...]
+    skilled_online: int = 0
+    relaxed: bool = False  # D3 in force
+    live: dict[str, tuple[Score, str]] = field(default_factory=dict)
+    seats: list[tuple[Score, str]] = field(default_factory=list)
+    waiting: dict[str, tuple[Micros, int, str]] = field(default_factory=dict)
+    items: list[tuple[Micros, int, str]] = field(default_factory=list)
+
+    def first_seat(self) -> tuple[Score, str] | None:
+        while self.seats and self.live.get(self.seats[0][1]) != self.seats[0]:
+            heapq.heappop(self.seats)
+        return self.seats[0] if self.seats else None
+
+    def first_item(self) -> tuple[Micros, int, str] | None:
+        while self.items and self.waiting.get(self.items[0][2]) != self.items[0]:
+            heapq.heappop(self.items)
+        return self.items[0] if self.items else None
+
+    def put_seat(self, entry: tuple[Score, str]) -> bool:
+        """True where the seat was not there before."""
+        new = entry[1] not in self.live
+        if self.live.get(entry[1]) != entry:
+            self.live[entry[1]] = entry
+            heapq.heappush(self.seats, entry)
+            if len(self.seats) > 2 * len(self.live) + COMPACT_ABOVE:
+                self.seats = list(self.live.values())
+                heapq.heapify(self.seats)
+        return new
+
+    def put_item(self, entry: tuple[Micros, int, str]) -> None:
+        if self.waiting.get(entry[2]) != entry:
+            self.waiting[entry[2]] = entry
+            heapq.heappush(self.items, entry)
+            if len(self.items) > 2 * len(self.waiting) + COMPACT_ABOVE:
+                self.items = list(self.waiting.values())
+                heapq.heapify(self.items)
+
+
+@dataclass(slots=True)
+class _Membership:
+    """One class a seat's queues lead it to; `skilled` says whether it has the skills without D3."""
+
+    group: _Class
+    rank: int
+    skilled: bool
+
+
+class Index:
+    """The matcher's view of a state. Call `seat_changed`/`item_changed` after facts touched them.
+
+    `dirty_seats`/`dirty_items` collect, in order, who may now find something; the decider works them off.
+    """
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.classes: dict[ClassKey, _Class] = {}
+        self.by_queue: dict[str, list[_Class]] = {}
+        self.members: dict[str, dict[str, None]] = {}
+        self.by_seat: dict[str, list[_Membership]] = {}
+        self.online: dict[str, None] = {}
+        self.place: dict[str, _Class] = {}
+        self.reserved: dict[str, dict[str, None]] = {}
+        self.held_for: dict[str, str] = {}
+        self.dirty_seats: dict[str, None] = {}
+        self.dirty_items: dict[str, None] = {}
+        self.rebuild()
+
+    # --- upkeep ----------------------------------------------------------------------------------------------
+
+    def rebuild(self) -> None:
+        """Derive everything anew from the state: at start and when a definition changed."""
+        for part in (
+            self.classes,
+            self.by_queue,
+            self.members,
+            self.by_seat,
+            self.online,
+            self.place,
+            self.reserved,
+            self.held_for,
+        ):
+            part.clear()
+        for seat_id, seat in self.state.seats.items():
+            self._join(seat_id, seat)
+        for item_id in self.state.items:
+            self.item_changed(item_id)
+        for seat_id in self.state.seats:
+            self.seat_changed(seat_id)
+            self.dirty_seats[seat_id] = None
+
+    def profile_changed(self, seat_id: str) -> None:
+        """The seat's queues or skills changed, or it is new or gone."""
+        for queue_members in self.members.values():
+            queue_members.pop(seat_id, None)
+        was_online = seat_id in self.online
+        for own in self.by_seat.pop(seat_id, []):
+            own.group.live.pop(seat_id, None)
+            if own.skilled and was_online:
+                self._count_online(own.group, -1)
+        self.online.pop(seat_id, None)
+        seat = self.state.seats.get(seat_id)
+        if seat is not None:
+            self._join(seat_id, seat)
+            self.seat_changed(seat_id)
+
+    def seat_changed(self, seat_id: str) -> None:
+        """Anything about the seat changed: put it where it belongs in every class it serves."""
+        seat = self.state.seats.get(seat_id)
+        if seat is None:
+            return
+        self._notice_presence(seat_id, bool(seat.signed_in_at))
+        allowed: dict[str, bool] = {}
+        for own in self.by_seat[seat_id]:
+            self._place_seat(seat_id, seat, own, allowed)
+        if self.reserved.get(seat_id):
+            self.dirty_seats[seat_id] = None
+
+    def item_changed(self, item_id: str) -> None:
+        """The item began or ceased to wait, moved, or is held for its last agent."""
+        item = self.state.items.get(item_id)
+        waits = item is not None and item.phase is Phase.WAITING
+        held = item.sticky_seat if item is not None and waits else ""
+        self._hold(item_id, held)
+        group = self._class_of(item) if item is not None and waits and not held else None
+        before = self.place.get(item_id)
+        if before is not None and before is not group:
+            del self.place[item_id], before.waiting[item_id]
+        if item is not None and group is not None:
+            group.put_item((item.order, item.number, item_id))
+            self.place[item_id] = group
+            self.dirty_items[item_id] = None
+
+    def _hold(self, item_id: str, seat_id: str) -> None:
+        before = self.held_for.pop(item_id, "")
+        if before:
+            del self.reserved[before][item_id]
+        if seat_id:
+            self.held_for[item_id] = seat_id
+            self.reserved.setdefault(seat_id, {})[item_id] = None
+            self.dirty_seats[seat_id] = None
+
+    def _join(self, seat_id: str, seat: Seat) -> None:
+        self.by_seat[seat_id] = []
+        for own in seat.profile.queues:
+            self.members.setdefault(own.queue, {})[seat_id] = None
+            for group in self.by_queue.get(own.queue, []):
+                self._enlist(seat_id, seat, group)
+
+    def _enlist(self, seat_id: str, seat: Seat, group: _Class) -> None:
+        rank = rank_in(seat, group.queue)
+        skilled = has_skills(seat, group.needs)
+        self.by_seat[seat_id].append(_Membership(group, rank or 0, skilled))
+        if skilled and seat_id in self.online:
+            self._count_online(group, 1)
+
+    def _class_of(self, item: WorkItem) -> _Class:
+        key = (item.queue, item.medium, item.needs)
+        group = self.classes.get(key)
+        if group is None:
+            group = self.classes[key] = _Class(*key)
+            self.by_queue.setdefault(item.queue, []).append(group)
+            # Once per kind of request, over the queue's own members only.
+            for seat_id in self.members.get(item.queue, {}):
+                self._enlist(seat_id, self.state.seats[seat_id], group)
+            self._regroup(group)
+        return group
+
+    def _notice_presence(self, seat_id: str, online: bool) -> None:
+        if online == (seat_id in self.online):
+            return
+        if online:
+            self.online[seat_id] = None
+        else:
+            del self.online[seat_id]
+        for own in self.by_seat[seat_id]:
+            if own.skilled:
+                self._count_online(own.group, 1 if online else -1)
+
+    def _count_online(self, group: _Class, change: int) -> None:
+        group.skilled_online += change
+        if self._wants_relaxing(group) != group.relaxed:
+            self._regroup(group)
+
+    def _wants_relaxing(self, group: _Class) -> bool:
+        queue = self.state.queues.get(group.queue)
+        return queue is not None and queue.skill_relaxed and group.skilled_online == 0
+
+    def _regroup(self, group: _Class) -> None:
+        """D3 began or ended for this class (or the class is new): every member is placed again."""
+        group.relaxed = self._wants_relaxing(group)
+        for seat_id in self.members.get(group.queue, {}):
+            own = next((own for own in self.by_seat[seat_id] if own.group is group), None)
+            if own is not None:
+                self._place_seat(seat_id, self.state.seats[seat_id], own, {})
+
+    def _place_seat(self, seat_id: str, seat: Seat, own: _Membership, allowed: dict[str, bool]) -> None:
+        group = own.group
+        if group.medium not in allowed:
+            allowed[group.medium] = block_of(self.state, seat, self.state.media[group.medium]) is None
+        if not (allowed[group.medium] and (own.skilled or group.relaxed)):
+            group.live.pop(seat_id, None)
+            return
+        strategy = self.state.queues[group.queue].strategy
+        group.put_seat((SCORES[strategy](seat, self.state.media[group.medium]), seat_id))
+        if group.waiting:
+            self.dirty_seats[seat_id] = None
+
+    # --- answers ---------------------------------------------------------------------------------------------
+
+    def best_seat(self, item_id: str) -> Pick | None:
+        """The seat the item's queue would pick now, for an item that waits for anybody."""
+        group = self.place.get(item_id)
+        first = group.first_seat() if group else None
+        return Pick(first[1], first[0], len(group.live)) if group and first else None
+
+    def best_item(self, seat_id: str) -> Pick | None:
+        """The item this seat would get next: lowest (rank, order, number) over all it may serve."""
+        best: tuple[int, Micros, int, str] | None = None
+        candidates = 0
+        for own in self.by_seat.get(seat_id, []):
+            if not own.group.waiting or seat_id not in own.group.live:
+                continue
+            candidates += len(own.group.waiting)
+            first = own.group.first_item()
+            if first is not None and (best is None or (own.rank, *first) < best):
+                best = (own.rank, *first)
+        for item_id in self.reserved.get(seat_id, {}):
+            item = self.state.items[item_id]
+            if self.may_serve(seat_id, item):
+                candidates += 1
+                entry = (rank_in(self.state.seats[seat_id], item.queue) or 0, item.order, item.number, item_id)
+                best = entry if best is None or entry < best else best
+        return Pick(best[3], best[:3], candidates) if best else None
+
+    def next_by_hand(self, seat_id: str) -> str | None:
+        """The waiting item a manual pickup without a name takes: skills and status are passed over (D13)."""
+        heads = [(own.rank, *first) for own in self.by_seat.get(seat_id, []) if (first := own.group.first_item())]
+        return min(heads)[3] if heads else None
+
+    def may_serve(self, seat_id: str, item: WorkItem) -> bool:
+        """Whether this seat may be offered this item now, its last-agent window apart."""
+        seat = self.state.seats[seat_id]
+        if rank_in(seat, item.queue) is None or block_of(self.state, seat, self.state.media[item.medium]) is not None:
+            return False
+        return has_skills(seat, item.needs) or self._class_of(item).relaxed
+
+    def is_relaxed(self, item: WorkItem) -> bool:
+        """Whether D3 is in force for this item: nobody online in its queue has the skills."""
+        return self._class_of(item).relaxed
+
+    def score_of(self, seat_id: str, item: WorkItem) -> Score:
+        """The seat's score under the item's queue's strategy."""
+        seat = self.state.seats[seat_id]
+        return SCORES[self.state.queues[item.queue].strategy](seat, self.state.media[item.medium])

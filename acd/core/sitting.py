@@ -1,0 +1,251 @@
+"""Seats: sign-in, status, phone, wrap-up by hand, direct calls, shifts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from acd.core import facts as f
+from acd.core import inputs as i
+from acd.core import offering
+from acd.core.model import (
+    DirectKind,
+    OfferResult,
+    Party,
+    Presence,
+    Seat,
+    State,
+    WrapUp,
+    WrapUpEnding,
+)
+from acd.core.reply import Code, Done, Refused, Reply
+from acd.core.seats import DIRECT_MEDIUM, block_by_hand
+
+if TYPE_CHECKING:
+    from acd.core.decide import Core
+
+LATE = Done(note="late")
+
+
+def _unknown(core: Core, seat_id: str) -> Refused:
+    return core.refuse(Code.UNKNOWN_SEAT, f"seat {seat_id} does not exist; see `ringside seat list`")
+
+
+def seat_signed_in(core: Core, given: i.SeatSignedIn) -> Reply:
+    """Sign in; again is a no-op, so that a reload changes no idle time and no history."""
+    seat = core.state.seats.get(given.seat)
+    if seat is None:
+        return _unknown(core, given.seat)
+    if seat.signed_in_at:
+        return LATE
+    voice, text = (_status_after_login(core.state, presence) for presence in (Presence.VOICE, Presence.TEXT))
+    core.record(f.SignedIn(given.seat, given.device, voice, text, _total_to_join_at(core.state, seat), core.state.day))
+    return Done()
+
+
+def _status_after_login(state: State, presence: Presence) -> str:
+    of_presence = [status for status in state.statuses.values() if status.presence is presence]
+    chosen = [status for status in of_presence if status.after_login]
+    quiet = [status for status in of_presence if not status.auto_offer]
+    return next((status.id for status in (*chosen, *quiet)), "")
+
+
+def _total_to_join_at(state: State, seat: Seat) -> int:
+    """Who was here today goes on counting; who joins late starts at the mean of those present, rounded down."""
+    if seat.total_day == state.day and seat.total:
+        return seat.total
+    return state.online_total // state.online if state.online else 0
+
+
+def seat_signed_out(core: Core, given: i.SeatSignedOut) -> Reply:
+    """Sign out: refused while something is held; an open offer goes to the next seat."""
+    seat = core.state.seats.get(given.seat)
+    if seat is None:
+        return _unknown(core, given.seat)
+    if not seat.signed_in_at:
+        return LATE
+    if seat.handlings or seat.directs:
+        return core.refuse(Code.SEAT_BUSY, "finish or hand over what the seat is serving first")
+    if any(_must_dispose(done) for done in seat.wrap_ups.values()):
+        return core.refuse(Code.DISPOSITION_REQUIRED, "save the disposition of the last contact first")
+    for offer_id in list(seat.offers):
+        offering.take_back(core, offer_id, OfferResult.REJECTED, Party.SEAT)
+    for item_id in list(seat.wrap_ups):
+        core.record(f.WrapUpLeft(item_id, given.seat, "signed_out"))
+    offering.release_held_for(core, given.seat)
+    core.record(f.SignedOut(given.seat))
+    return Done()
+
+
+def phone_changed(core: Core, given: i.PhoneChanged) -> Reply:
+    """The phone came or went. Without it the seat is not offered calls, and what rings there goes on to the next."""
+    seat = core.state.seats.get(given.seat)
+    if seat is None or seat.reachable == given.reachable:
+        return LATE
+    core.record(f.PhoneReached(given.seat, given.reachable, given.reason))
+    if not given.reachable:
+        ringing = [offer for offer, medium in seat.offers.items() if core.state.media[medium].needs_phone]
+        for offer_id in ringing:
+            offering.take_back(core, offer_id, OfferResult.UNREACHABLE, Party.SYSTEM)
+    return Done()
+
+
+def status_chosen(core: Core, given: i.StatusChosen) -> Reply:
+    """A status chosen by hand: at once where the seat is free, after the call where it is not (S1).
+
+    In wrap-up it ends wrap-up (V4), unless the disposition is still to be saved.
+    """
+    seat = core.state.seats.get(given.seat)
+    status = core.state.statuses.get(given.status)
+    if seat is None:
+        return _unknown(core, given.seat)
+    if status is None or status.presence is not given.presence:
+        return core.refuse(Code.UNKNOWN_STATUS, f"there is no {given.presence} status {given.status}")
+    if not seat.signed_in_at:
+        return core.refuse(Code.SIGNED_OUT, "sign in first")
+    if given.presence is Presence.TEXT:
+        core.record(f.StatusSet(given.seat, given.presence, given.status))
+        return Done()
+    return _choose_voice(core, seat, given)
+
+
+def _choose_voice(core: Core, seat: Seat, given: i.StatusChosen) -> Reply:
+    media = core.state.media
+    held = [own.medium for own in seat.handlings.values()] + list(seat.offers.values())
+    if seat.directs or any(media[medium].presence is Presence.VOICE for medium in held):
+        core.record(f.StatusPended(given.seat, given.presence, given.status))
+        return Done(note="pending")
+    wrapping = [done for done in seat.wrap_ups.values() if media[done.medium].presence is Presence.VOICE]
+    if any(_must_dispose(done) for done in wrapping):
+        return core.refuse(Code.DISPOSITION_REQUIRED, "save the disposition first; the form is open")
+    for done in wrapping:
+        core.record(f.WrapUpLeft(done.item, given.seat, "by_hand"))
+    core.record(f.StatusSet(given.seat, given.presence, given.status))
+    return Done()
+
+
+def _must_dispose(done: WrapUp) -> bool:
+    return done.rule.forced and not done.disposition_saved
+
+
+def wrap_up_ended(core: Core, given: i.WrapUpEnded) -> Reply:
+    """V4: by hand, at any time, unless the rule is forced and the disposition is not saved (R3)."""
+    seat = core.state.seats.get(given.seat)
+    if seat is None:
+        return _unknown(core, given.seat)
+    wanted = [done for done in seat.wrap_ups.values() if given.item in ("", done.item)]
+    if not wanted:
+        return core.refuse(Code.NOT_IN_WRAP_UP, "the seat is not in wrap-up")
+    if any(_must_dispose(done) for done in wanted):
+        return core.refuse(Code.DISPOSITION_REQUIRED, "save the disposition first; the form is open")
+    for done in wanted:
+        offering.leave_wrap_up(core, given.seat, done.item, "by_hand")
+    return Done()
+
+
+def service_ended(core: Core, given: i.ServiceEnded) -> Reply:
+    """V3: the service is finished and the workspace left; after the rule's time the seat is ready again."""
+    done = _wrap_up_of(core.state, given.seat, given.item)
+    if done is None:
+        return core.refuse(Code.NOT_IN_WRAP_UP, "the conversation is not over, or wrap-up already is")
+    if done.service_ended:
+        return LATE
+    timed = done.rule.ending is WrapUpEnding.SERVICE_TIMER
+    core.record(f.WrapUpTimed(given.item, given.seat, core.now + done.rule.after if timed else done.ends_at))
+    return Done(item=given.item)
+
+
+def disposition_saved(core: Core, given: i.DispositionSaved) -> Reply:
+    """The disposition is saved, during the call or after it; it may be what ends wrap-up."""
+    seat = core.state.seats.get(given.seat)
+    done = _wrap_up_of(core.state, given.seat, given.item)
+    if seat is None or (done is None and given.item not in seat.handlings):
+        return LATE
+    core.record(f.WrapUpDisposed(given.item, given.seat))
+    if done is not None and done.rule.ending is WrapUpEnding.DISPOSITION:
+        offering.leave_wrap_up(core, given.seat, given.item, "disposition")
+    return Done(item=given.item)
+
+
+def _wrap_up_of(state: State, seat_id: str, item_id: str) -> WrapUp | None:
+    seat = state.seats.get(seat_id)
+    return seat.wrap_ups.get(item_id) if seat else None
+
+
+def wrap_up_due(core: Core, subject: str) -> None:
+    """The wrap-up timer ran out. Item ids hold no colon, seat ids may."""
+    seat_id, _, item_id = subject.rpartition(":")
+    done = core.state.seats[seat_id].wrap_ups[item_id]
+    offering.leave_wrap_up(core, seat_id, item_id, str(done.rule.ending))
+
+
+def back_off_due(core: Core, subject: str) -> None:
+    """The seat may be offered to again."""
+    seat_id, _, presence = subject.rpartition(":")
+    core.record(f.BackOffEnded(seat_id, Presence(presence)))
+
+
+def direct_call_started(core: Core, given: i.DirectCallStarted) -> Reply:
+    """A call no queue gave makes the seat busy; what was ringing there goes on to the next seat."""
+    seat = core.state.seats.get(given.seat)
+    if seat is None:
+        return _unknown(core, given.seat)
+    if given.call in core.state.directs:
+        return LATE
+    refusal = None if given.found else _forbidden(core, seat, given.kind)
+    if refusal is not None:
+        return refusal
+    for offer_id in [offer for offer, medium in seat.offers.items() if core.state.media[medium].needs_phone]:
+        offering.take_back(core, offer_id, OfferResult.WITHDRAWN, Party.SEAT)
+    core.record(f.DirectStarted(given.call, given.seat, given.kind, given.leg, given.peer))
+    return Done()
+
+
+def _forbidden(core: Core, seat: Seat, kind: DirectKind) -> Refused | None:
+    """The status's flags decide (decided 2); a seat that is signed out may still call inside."""
+    status = core.state.statuses.get(seat.voice.status)
+    medium = core.state.media.get(DIRECT_MEDIUM)
+    if kind is DirectKind.OUTBOUND and not (status and status.outbound_allowed):
+        return core.refuse(Code.OUTBOUND_NOT_ALLOWED, "this status allows no outbound calls")
+    if kind is not DirectKind.DIRECT:
+        return None
+    if status is not None and not status.accept_direct:
+        return core.refuse(Code.DIRECT_NOT_ACCEPTED, "the seat takes no direct calls now")
+    if seat.directs:
+        return core.refuse(Code.SEAT_BUSY, "the seat is busy")
+    if medium and seat.signed_in_at and block_by_hand(core.state, seat, medium) is not None:
+        return core.refuse(Code.SEAT_BUSY, "the seat is busy")
+    return None
+
+
+def direct_call_answered(core: Core, given: i.DirectCallAnswered) -> Reply:
+    """The other end of a direct call answered."""
+    seat_id = core.state.directs.get(given.call)
+    if seat_id is None or core.state.seats[seat_id].directs[given.call].answered_at:
+        return LATE
+    core.record(f.DirectAnswered(given.call, seat_id))
+    return Done()
+
+
+def direct_call_ended(core: Core, given: i.DirectCallEnded) -> Reply:
+    """A direct call is over; a status chosen meanwhile holds now."""
+    seat_id = core.state.directs.get(given.call)
+    if seat_id is None:
+        return LATE
+    kind = core.state.seats[seat_id].directs[given.call].kind
+    policy = core.state.policy
+    resets = policy.idle_reset_outbound if kind is DirectKind.OUTBOUND else policy.idle_reset_direct
+    core.record(
+        f.DirectEnded(given.call, seat_id, kind, given.outcome, given.who, resets, given.sip, given.q850),
+    )
+    offering.apply_pending(core, seat_id)
+    return Done()
+
+
+def shift_changed(core: Core, given: i.ShiftChanged) -> Reply:
+    """S9: an off-shift seat gets neither dispatch nor notification."""
+    seat = core.state.seats.get(given.seat)
+    if seat is None:
+        return _unknown(core, given.seat)
+    if seat.on_shift != given.on_shift:
+        core.record(f.ShiftSet(given.seat, given.on_shift))
+    return Done()
