@@ -158,7 +158,7 @@ class Ami:
                     if got[0].get("Response") not in {"Success", "Goodbye", "Follows"}:
                         raise AmiError(f"{name}: {got[0].get('Message') or got[0].get('Response')}")
         except (OSError, TimeoutError) as error:
-            raise AmiGone(f"{name}: no answer from the manager interface ({error or 'time limit'})") from None
+            raise AmiGone(f"{name}: no answer from the manager interface ({error!r})") from None
         finally:
             del self._waiting[number]
         return got

@@ -1,0 +1,78 @@
+"""A private Asterisk for tests: random loopback ports, its own short work folder, ended with the test."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cti.asterisk import AsteriskFailed, AsteriskProcess
+from cti.config import AsteriskSettings, with_secrets
+
+PORT_TRIES = 3
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    """A loopback port that is free now for TCP and UDP."""
+    while True:
+        with socket.socket() as stream, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as packets:
+            stream.bind(("127.0.0.1", 0))
+            port = int(stream.getsockname()[1])
+            try:
+                packets.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+
+
+def asterisk_settings(root: Path, work: Path, **changes: Any) -> AsteriskSettings:
+    """Settings with fresh ports and passwords; `changes` replace fields."""
+    start = random.randrange(10_000, 30_000, 500)
+    ports = {name: free_port() for name in ("sip_port", "http_port", "ami_port", "agi_port")}
+    chosen: dict[str, Any] = {"rtp_start": start, "rtp_end": start + 499, **ports, **changes}
+    return with_secrets(AsteriskSettings(root=str(root), work_dir=str(work), **chosen))
+
+
+def _booted(root: Path, work: Path, changes: dict[str, Any]) -> AsteriskProcess:
+    """A free port may be taken before Asterisk binds it: then another try with others."""
+    for left in reversed(range(PORT_TRIES)):
+        box = AsteriskProcess(asterisk_settings(root, work, **changes), die_with_parent=True)
+        try:
+            box.start()
+        except AsteriskFailed:
+            if not left:
+                raise
+        else:
+            return box
+    raise AssertionError("PORT_TRIES is at least 1")
+
+
+@contextmanager
+def running_asterisk(root: Path, **changes: Any) -> Iterator[AsteriskProcess]:
+    """A booted Asterisk, ended on leaving, its folder removed. A port taken meanwhile means another try."""
+    work = Path(tempfile.mkdtemp(prefix="ringside-ast-"))
+    try:
+        box = _booted(root, work, changes)
+        try:
+            yield box
+        finally:
+            box.kill()  # a clean stop takes 0.8 s and nothing is kept
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def until(look: Callable[[], T], what: str, limit_s: float = 5.0) -> T:
+    """What `look` gives as soon as it is true; fails after the limit."""
+    end = time.monotonic() + limit_s
+    while True:
+        if found := look():
+            return found
+        assert time.monotonic() < end, f"not within {limit_s:g} s: {what}"
+        time.sleep(0.02)
