@@ -277,9 +277,19 @@ def ari_conf(given: AsteriskSettings) -> str:
 
 
 # Modules that want a file though nothing is to be said in it.
-_EMPTY = """
-acl ccss codecs dnsmgr extconfig features pjproject pjsip_wizard queuerules udptl websocket_client
-""".split()
+_EMPTY = [
+    "acl",
+    "ccss",
+    "codecs",
+    "dnsmgr",
+    "extconfig",
+    "features",
+    "pjproject",
+    "pjsip_wizard",
+    "queuerules",
+    "udptl",
+    "websocket_client",
+]
 
 
 def configuration(given: AsteriskSettings, places: Places) -> dict[str, str]:

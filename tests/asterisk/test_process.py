@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from cti.asterisk import AsteriskFailed, AsteriskProcess, AsteriskStale, process_started
 from cti.configuration import MODULES, NEVER
 from tests.asterisk.conftest import MakeAsterisk
-from tests.support.asterisk import asterisk_settings, until
+from tests.support.asterisk import asterisk_settings, originate, until
 
 
 def test_boots_with_exactly_its_modules_and_says_nothing_wrong(asterisk: AsteriskProcess) -> None:
@@ -64,7 +65,7 @@ def test_a_second_one_adopts_the_first_and_a_changed_one_restarts_it(make_asteri
 
 def test_a_changed_one_does_not_cut_calls_unless_told(make_asterisk: MakeAsterisk) -> None:
     first = make_asterisk()
-    first.cli("channel originate Local/*43@agents-echo application Wait 30")
+    asyncio.run(originate(first, "Local/*43@agents-echo", "Wait", "30"))
     until(first.channel_count, "a call is up")
     changed = AsteriskProcess(replace(first.settings, entries=("99",)), die_with_parent=True)
     pid = first.pid

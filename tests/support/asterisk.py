@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cti.ami import Ami
 from cti.asterisk import AsteriskFailed, AsteriskProcess
 from cti.config import AsteriskSettings, with_secrets
 
@@ -76,3 +77,9 @@ def until(look: Callable[[], T], what: str, limit_s: float = 5.0) -> T:
             return found
         assert time.monotonic() < end, f"not within {limit_s:g} s: {what}"
         time.sleep(0.02)
+
+
+async def originate(box: AsteriskProcess, channel: str, application: str, data: str, **more: str) -> None:
+    """Let Asterisk call `channel` and run an application on this end. `more` are headers of the Originate action."""
+    async with Ami(box.settings) as ami:
+        await ami.action("Originate", Channel=channel, Application=application, Data=data, Async="true", **more)
