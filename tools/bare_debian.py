@@ -79,6 +79,7 @@ def copy_into(source: Path, root: Path) -> None:
 
 def lend_settings(root: Path) -> None:
     """Names, apt sources and keys, pip settings and certificates of this machine."""
+    (root / "etc/apt/sources.list").unlink(missing_ok=True)  # debootstrap's own; the machine's may be elsewhere
     for place in LENT:
         copy_into(Path("/etc") / place, root)
     certificates = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))

@@ -1,0 +1,247 @@
+"""The core under a seeded driver: the rules of the Hypothesis machine, a million steps and more, every invariant.
+
+python -m tools.proof_core [--steps 1000000] [--seed 1] runs the proof and ends in its rows.
+python -m tools.proof_core --replay FILE prints the digest of the state of a stored log: it is started as another
+process with another hash seed (I6).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from acd import why
+from acd.core import codec
+from acd.core import inputs as i
+from tests.support import rules
+from tests.support.choose import Choose, Seeded, pick, seldom
+from tests.support.table import (
+    ROWS,
+    UNREACHABLE,
+    UNREACHABLE_ROWS,
+    Cell,
+    cells,
+    item_row,
+    kinds_of,
+    missing,
+    text_table,
+)
+from tests.support.world import SECOND, Violation, World, replay, stored_line
+from tools.figures import Row, report
+from tools.say import ROOT, say
+
+STEPS = 1_000_000
+EPISODE = 4_000
+"""Steps between an empty log and the drain: long enough for deep states, short enough to replay."""
+SEEDS = 4
+CHECK_EVERY = 20
+"""Steps between two looks at everything; offers, items and seats that a step touched are looked at in every step."""
+RESTART_EVERY = 997
+LEAST = 100
+OTHER_PROCESSES = 8
+WAITS = (0, 1_000, 200_000, SECOND, 6 * SECOND)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the whole proof counted."""
+
+    steps: int = 0
+    episodes: int = 0
+    facts: int = 0
+    cells: Counter[Cell] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    judged: Counter[str] = field(default_factory=Counter)
+    recomputed: int = 0
+    equal: int = 0
+    replays: int = 0
+    elsewhere: int = 0
+    same: int = 0
+    violations: list[str] = field(default_factory=list)
+
+
+def weighted(table: Mapping[str, tuple[object, int]]) -> tuple[str, ...]:
+    """Each kind as often as its weight says."""
+    return tuple(kind for kind, (_, weight) in table.items() for _ in range(weight))
+
+
+SEAT_WEIGHTS = weighted(rules.ABOUT_SEATS)
+ITEM_WEIGHTS = weighted(rules.ABOUT_ITEMS)
+FREE_WEIGHTS = weighted(rules.ABOUT_NEITHER)
+
+
+def next_input(world: World, choose: Choose, counts: Counter[Cell]) -> i.Input | None:
+    """Something that may happen now; a quarter of them is steered to what was met least."""
+    lot = choose.below(100)
+    if lot < 25:
+        return _least_met(world, choose, counts)
+    if lot < 55:
+        return rules.ABOUT_NEITHER[pick(choose, FREE_WEIGHTS)][0](world, choose)
+    if lot < 80:
+        return rules.ABOUT_SEATS[pick(choose, SEAT_WEIGHTS)][0](world, choose, rules.subject_seat(choose))
+    return rules.ABOUT_ITEMS[pick(choose, ITEM_WEIGHTS)][0](world, choose, rules.subject_item(world, choose))
+
+
+def _least_met(world: World, choose: Choose, counts: Counter[Cell]) -> i.Input | None:
+    """Of some pairs (subject, kind) that are possible now, the one whose cell was met least."""
+    best: tuple[int, str, str] | None = None
+    for _ in range(8):
+        if seldom(choose, 50):
+            seat = pick(choose, rules.SEATS)
+            kind = pick(choose, tuple(rules.ABOUT_SEATS))
+            known = world.state.seats.get(seat)
+            row = f"voice {known.voice.seen}" if known else "any"
+            other = f"text {known.text.seen}" if known else "any"
+            found = (min(counts[row, kind], counts[other, kind]), seat, kind)
+        else:
+            item = rules.subject_item(world, choose)
+            kind = pick(choose, tuple(rules.ABOUT_ITEMS))
+            found = (counts[item_row(world.state, item), kind], item, kind)
+        best = found if best is None or found < best else best
+    if best is None:
+        return None
+    _, subject, kind = best
+    makers = rules.ABOUT_SEATS if subject in rules.SEATS else rules.ABOUT_ITEMS
+    return makers[kind][0](world, choose, subject)
+
+
+def episode(seed: int, steps: int, tally: Tally) -> World:
+    """One run from an empty log to the drained end. Raises Violation."""
+    world, choose = World(), Seeded(seed)
+    rules.set_up(world, choose)
+    while world.steps < steps:
+        world.wait(pick(choose, WAITS))
+        given = next_input(world, choose, tally.cells)
+        if given is None:
+            continue
+        for cell in cells(world.state, given):
+            tally.cells[cell] += 1
+        tally.kinds[codec.kind_of(given)] += 1
+        world.give(given)
+        if world.steps % CHECK_EVERY == 0:
+            world.check()
+        if world.steps % RESTART_EVERY == 0:
+            world.check_restart()
+    world.check()
+    world.drain()
+    world.check_replay()
+    return world
+
+
+def finish(world: World, tally: Tally) -> None:
+    """Recompute the episode's decisions and count."""
+    found = why.recompute(world.log)
+    tally.steps += world.steps
+    tally.episodes += 1
+    tally.facts += len(world.log)
+    tally.judged.update(world.watch.judged)
+    tally.recomputed += found.decisions
+    tally.equal += found.equal
+    tally.replays += 1
+    if tally.episodes <= OTHER_PROCESSES:
+        tally.elsewhere += 1
+        tally.same += same_elsewhere(world, tally.episodes)
+
+
+def same_elsewhere(world: World, hash_seed: int) -> bool:
+    """I6: another process with another hash seed replays the stored log to the same bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "facts.jsonl"
+        path.write_text("\n".join(stored_line(one) for one in world.log) + "\n")
+        done = subprocess.run(
+            [sys.executable, "-m", "tools.proof_core", "--replay", str(path)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    return done.stdout.strip() == digest(codec.state_bytes(world.state))
+
+
+def digest(raw: bytes) -> str:
+    """SHA-256 in hex."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+def prove(steps: int, seed: int) -> Tally:
+    """Episodes over some seeds until `steps` are made; stops at the first violation."""
+    tally, began, shown = Tally(), time.monotonic(), time.monotonic()
+    while tally.steps < steps and not tally.violations:
+        number = seed * 1_000_003 + tally.episodes % SEEDS * 10_007 + tally.episodes
+        try:
+            world = episode(number, min(EPISODE, max(200, steps - tally.steps)), tally)
+            finish(world, tally)
+        except Violation as broken:
+            tally.violations.append(f"seed {number}: {broken}")
+            say(f"VIOLATION, episode seed {number}: {broken}")
+        if time.monotonic() - shown > 10:
+            shown = time.monotonic()
+            rate = tally.steps / (shown - began)
+            say(f"  {tally.steps:,} of {steps:,} steps, {tally.facts:,} facts, {rate:,.0f} steps/s")
+    return tally
+
+
+def rows_of(tally: Tally, steps: int) -> list[Row]:
+    """The proof's figures with their targets."""
+    few = missing(tally.cells, LEAST)
+    reachable = sum(len(kinds_of(row)) for row in ROWS if row not in UNREACHABLE_ROWS) - len(UNREACHABLE)
+    return [
+        Row("core: steps", tally.steps, "steps", f">= {steps:,}", tally.steps >= steps, f"{tally.episodes} episodes"),
+        Row("core: violations of I1-I4, I6, I8", len(tally.violations), "", "0", not tally.violations),
+        Row("core: facts recorded", tally.facts, "facts"),
+        Row("core: reachable state x input pairs", reachable, "pairs"),
+        Row("core: pairs met fewer than 100 times", len(few), "pairs", "0", not few, ", ".join(map(" ".join, few[:4]))),
+        Row(
+            "core: decisions recomputed equal",
+            tally.equal,
+            "",
+            f"{tally.recomputed:,}",
+            tally.equal == tally.recomputed,
+        ),
+        Row("core: replays and snapshot + tail, same bytes", tally.replays, "", f"{tally.episodes}", True),
+        Row(
+            "core: other process and hash seed, same bytes",
+            tally.same,
+            "",
+            str(tally.elsewhere),
+            tally.same == tally.elsewhere > 0,
+        ),
+    ]
+
+
+def proof(steps: int = STEPS, seed: int = 1) -> list[Row]:
+    """Run the proof, print the table, give the rows."""
+    say(f"core: {steps:,} steps of the seeded driver from seed {seed}")
+    tally = prove(steps, seed)
+    say("state x input, how often each pair was met")
+    for line in text_table(tally.cells):
+        say(line)
+    say("offers by rule: " + ", ".join(f"{rule} {count:,}" for rule, count in sorted(tally.judged.items())))
+    return rows_of(tally, steps)
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--replay", type=Path)
+    options = parser.parse_args()
+    if options.replay:
+        say(digest(codec.state_bytes(replay(options.replay.read_text().splitlines()))))
+        return 0
+    return report("proof_core", proof(options.steps, options.seed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
