@@ -446,11 +446,15 @@ def check_wav(path: Path) -> None:
 
 def _read_lines(put: Callable[[str | _Quit], None], stay: bool) -> None:
     """Standard input into the inbox, line by line; bytes that are no UTF-8 and lines without end do no harm."""
-    source = sys.stdin.buffer
-    while line := source.readline(LINE_LIMIT):
-        text = line.decode("utf-8", errors="replace").strip()
-        if text:
-            put(text)
+    # os.read and not sys.stdin: the interpreter cannot end while a thread waits inside that one's lock
+    rest = b""
+    while data := os.read(0, LINE_LIMIT):
+        *lines, rest = (rest + data).split(b"\n")
+        if len(rest) > LINE_LIMIT:
+            lines, rest = [*lines, rest], b""
+        for line in lines:
+            if text := line.decode("utf-8", errors="replace").strip():
+                put(text)
     if not stay:
         put(_Quit())
 

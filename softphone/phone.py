@@ -68,6 +68,8 @@ KEY_S = 0.26
 """One pressed key takes 0.24 s on the wire (160 ms tone, pause), and a little for the last packets."""
 HEAR_S = 0.3
 """How far back ``hears`` listens."""
+FINISH_S = 1.0
+"""How long a recording may take to be complete after its call; seen: 20 to 40 ms."""
 PJ_EINVALIDOP = 70013
 PJSIP_EFAILEDCREDENTIAL = 171100
 DTMF = re.compile(r"[0-9A-Da-d*#]{1,32}")
@@ -256,6 +258,7 @@ class Phone:
         self.play, self.record = play, record
         self._calls: dict[int, _Call] = {}
         self._ears: list[_Ear] = []
+        self._unfinished: dict[int, tuple[str, float]] = {}
         self._numbers = itertools.count(1)
         self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._running = True
@@ -449,6 +452,8 @@ class Phone:
 
     def _turn(self, milliseconds: int) -> None:
         self._endpoint.libHandleEvents(milliseconds)
+        if self._unfinished:
+            self._finish_recordings()
         while True:
             try:
                 job = self._jobs.get_nowait()
@@ -520,6 +525,7 @@ class Phone:
                 pass  # the server is away: there is nothing to leave
         for number in list(self._calls):
             self._drop(number)
+        self._until(lambda: not self._unfinished, time.monotonic() + FINISH_S)
         self._account.shutdown()
         self._running = False
         self._destroy()
@@ -565,9 +571,17 @@ class Phone:
             call.ear.frames.clear()
             self._ears.append(call.ear)
         file, call.media = call.record_to if call.recorder else "", None
-        call.ear = call.player = call.recorder = None  # freeing the recorder completes its file
+        call.ear = call.player = call.recorder = None  # freeing the recorder ends its file
         if file:
-            self._tell(Recorded(time.monotonic(), number, file))
+            self._unfinished[number] = (file, time.monotonic() + FINISH_S)
+
+    def _finish_recordings(self) -> None:
+        """Tell of each recording once it is whole: the media clock's thread writes its end, some time later."""
+        now = time.monotonic()
+        for number, (file, limit) in list(self._unfinished.items()):
+            if tones.is_whole_wav(file) or now > limit:
+                del self._unfinished[number]
+                self._tell(Recorded(now, number, file))
 
     def _wire(self, call: _Call) -> None:
         """Connect player, recorder and ear with the call's sound as it is now."""

@@ -66,7 +66,7 @@ class PhoneProcess:
         self._process, self.name = process, name
         self.history: list[Said] = []
         self.errors: list[str] = []
-        self._cursors: dict[str, int] = {}
+        self._given: dict[tuple[str, object], int] = {}
         self._ids = itertools.count(1)
         self._changed = asyncio.Condition()
         self._ended = False
@@ -159,20 +159,24 @@ class PhoneProcess:
     ) -> Said:
         """The next event of that name whose fields equal ``fields`` and for which ``where`` holds.
 
-        "Next" means: after the one that the last ``expect`` of the same name gave, so each is given once and
-        none is missed however late one asks. ``since`` looks from a mark instead. Raises NotSaid after
+        "Next" means: after the one that the last ``expect`` of the same name gave for the same call, so each is
+        given once and none is missed however late one asks. ``since`` looks from a mark instead. Raises NotSaid after
         ``within`` seconds, PhoneGone as soon as the process has ended without saying it.
         """
         if "timeout" in fields:
             raise TypeError("the time limit of expect is called within")
-        start = self._cursors.get(event, 0) if since is None else since
+
+        def new(said: Said) -> bool:
+            after = self._given.get((event, said.data.get("call")), -1)
+            return said.index > after if since is None else said.index >= since
 
         def find() -> Said | None:
             return next(
                 (
                     said
-                    for said in self.history[start:]
+                    for said in self.history
                     if said.event == event
+                    and new(said)
                     and all(said.data.get(name) == value for name, value in fields.items())
                     and (where is None or where(said))
                 ),
@@ -180,7 +184,8 @@ class PhoneProcess:
             )
 
         said = await self._until(find, within, f"{event} {fields or ''}")
-        self._cursors[event] = max(self._cursors.get(event, 0), said.index + 1)
+        kept = (event, said.data.get("call"))
+        self._given[kept] = max(self._given.get(kept, -1), said.index)
         return said
 
     async def first_of(

@@ -8,6 +8,7 @@ sooner and stays about 10 MB smaller without it.
 from __future__ import annotations
 
 import math
+import os
 import sys
 import wave
 from array import array
@@ -115,6 +116,17 @@ def pcm_amplitudes(pcm: bytes, frequencies: Iterable[int], floor: float = FLOOR)
 def _peak(spectrum: Samples, position: float) -> float:
     middle = round(position)
     return float(spectrum[max(0, middle - 1) : middle + 2].max(initial=0.0))
+
+
+def is_whole_wav(path: Path | str) -> bool:
+    """Whether the file's RIFF header is written and counts just the bytes there are."""
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(12)
+            size = os.fstat(file.fileno()).st_size
+    except OSError:
+        return False
+    return head[:4] == b"RIFF" and head[8:] == b"WAVE" and int.from_bytes(head[4:8], "little") + 8 == size
 
 
 def read_wav(path: Path | str, channel: int = 0) -> tuple[Samples, int]:

@@ -102,3 +102,13 @@ def test_what_is_no_wav_is_said_so(tmp_path: Path) -> None:
     path.write_bytes(b"RIFF....not really")
     with pytest.raises((wave.Error, EOFError)):
         tones.measure(path)
+
+
+def test_a_whole_wav_is_told_from_a_part(tmp_path: Path) -> None:
+    path = tones.write_tone(tmp_path / "t.wav", 440)
+    data = path.read_bytes()
+    assert tones.is_whole_wav(path)
+    for part in [b"", data[:11], data[:44], data[:-1], b"RIFF" + bytes(40) + data[44:]]:
+        path.write_bytes(part)
+        assert not tones.is_whole_wav(path)
+    assert not tones.is_whole_wav(tmp_path / "none.wav")
