@@ -21,6 +21,7 @@ from acd.core.match import Index
 from acd.core.model import Micros, OfferRule, Presence, State, WorkItem
 from acd.core.reply import Code, Done, Refused, Reply
 from acd.core.seats import seen_state
+from acd.core.timers import TimerWheel
 
 _REBUILDS = (f.PolicyChanged, f.MediumChanged, f.StatusChanged, f.QueueChanged)
 
@@ -38,6 +39,7 @@ class Core:
     """State, index and the recording of facts. One instance, one writer, no clock."""
 
     def __init__(self, state: State, seq: int = 0, step: int = 0) -> None:
+        self.timers = state.timers = TimerWheel(state.timers)
         self.state = state
         self.seq = seq
         self.step = step
@@ -59,8 +61,8 @@ class Core:
     def decide(self, given: i.Input, stamp: i.Stamp) -> Decision:
         """Decide one input.
 
-        An exception leaves the state half-changed if facts were recorded (`half_done`): the caller must throw this
-        core away and build another from the log. Refusals and no-ops record nothing, except that an input from an
+        An exception may leave the state half-changed: the caller must throw this core away and build another from
+        the facts. Refusals and no-ops record nothing, except that an input from an
         inbox row always leaves a fact, so that the row is never handled twice.
         """
         self.stamp = stamp
@@ -73,10 +75,11 @@ class Core:
             self.record(f.InputNoted(kind_of(given), reply.code if isinstance(reply, Refused) else ""))
         return Decision(tuple(self._facts), reply, tuple(self._effects))
 
-    @property
-    def half_done(self) -> bool:
-        """Whether the decision that raised had recorded anything."""
-        return bool(self._facts)
+    def reject(self, kind: str, error: str) -> tuple[f.Recorded, ...]:
+        """Record that an input could not be taken, on a core that is whole."""
+        self._facts, self._effects = [], []
+        self.record(f.InputRejected(kind, error))
+        return tuple(self._facts)
 
     def record(self, fact: f.Fact) -> None:
         """Decide this: change the state by it, keep it for the log, derive its effects."""

@@ -24,8 +24,9 @@ from acd.core.model import (
     WrapUp,
 )
 
-SERVED_KEPT = 2000
-"""How many legs of the fall-back are remembered against counting one twice; a day's worth of outages is far less."""
+REMEMBERED = 2000
+"""How many inbox rows and fall-back legs are remembered against taking one twice. Rows go within a second of their
+commit, and an outage's calls are read at once, so either list is far shorter."""
 
 _TIMED = ("guard", "menu", "relax", "sticky")
 
@@ -33,6 +34,8 @@ _TIMED = ("guard", "menu", "relax", "sticky")
 def evolve(state: State, recorded: f.Recorded) -> None:
     """Change `state` by one recorded fact. Facts of one log in order never fail here."""
     fact, at = recorded.fact, recorded.at
+    if recorded.inbox:
+        _remember(state.handled, str(recorded.inbox), at)
     match fact:
         case f.Entered():
             _entered(state, fact, at)
@@ -265,9 +268,13 @@ def _served(state: State, fact: f.FallbackCallServed) -> None:
     state.next_id += 1
     if fact.item in state.items:
         _ended(state, fact.item)
-    state.served[fact.leg] = fact.ended_at
-    while len(state.served) > SERVED_KEPT:
-        del state.served[next(iter(state.served))]
+    _remember(state.served, fact.leg, fact.ended_at)
+
+
+def _remember(kept: dict[str, Micros], key: str, at: Micros) -> None:
+    kept[key] = at
+    while len(kept) > REMEMBERED:
+        del kept[next(iter(kept))]
 
 
 def _offered(state: State, fact: f.Offered, at: Micros) -> None:

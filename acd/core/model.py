@@ -455,4 +455,5 @@ class State:
     extensions: dict[str, str] = field(default_factory=dict)  # extension -> seat
     directs: dict[str, str] = field(default_factory=dict)  # direct call id -> seat
     timers: dict[str, Micros] = field(default_factory=dict)  # "offer:ID", "menu:ITEM", "wrap:SEAT:ITEM", ... -> due
+    handled: dict[str, Micros] = field(default_factory=dict)  # inbox rows decided, the last of them
     repairs: dict[str, int] = field(default_factory=dict)
