@@ -144,15 +144,30 @@ def message_noted(core: Core, given: i.MessageNoted) -> Reply:
     return Done(item=item.id)
 
 
+def fallback_took(core: Core, given: i.FallbackTook) -> Reply:
+    """The caller is in the plain queue of the dialplan: he waits there, not here, until that says how it ended."""
+    item = core.item(core.state.legs.get(given.leg, ""))
+    if item is None or item.phase is Phase.PARKED:
+        return LATE
+    _let_go(core, item)
+    core.record(f.Diverted(item.id))
+    return Done(item=item.id)
+
+
+def _let_go(core: Core, item: WorkItem) -> None:
+    if item.phase is Phase.OFFERED:
+        offering.withdraw(core, item, Party.SYSTEM)
+    elif item.phase is Phase.ACTIVE:
+        leave(core, item, Party.SYSTEM)
+
+
 def fallback_served(core: Core, given: i.FallbackServed) -> Reply:
     """Book what the dialplan's plain queue did while no engine was there; twice is once."""
     if given.leg in core.state.served:
         return LATE
     known = core.item(core.state.legs.get(given.leg, ""))
-    if known is not None and known.phase is Phase.OFFERED:
-        offering.withdraw(core, known, Party.SYSTEM)
-    elif known is not None and known.phase is Phase.ACTIVE:
-        leave(core, known, Party.SYSTEM)
+    if known is not None:
+        _let_go(core, known)
     outcome = Outcome.FALLBACK if given.answered_at else Outcome.ABANDONED_QUEUE
     item_id = known.id if known is not None else core.new_id("i")
     core.record(
@@ -275,7 +290,7 @@ ABANDONED: dict[Phase, Outcome] = {
     Phase.WAITING: Outcome.ABANDONED_QUEUE,
     Phase.OFFERED: Outcome.ABANDONED_RING,
     Phase.ACTIVE: Outcome.ANSWERED,
-    Phase.PARKED: Outcome.ANSWERED,
+    Phase.PARKED: Outcome.UNOBSERVED,  # in the plain queue's hands, and nobody could tell how that went
 }
 """What it is called when the customer leaves in that phase."""
 

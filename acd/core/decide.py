@@ -222,6 +222,8 @@ def handle(core: Core, given: i.Input) -> Reply:
             return contacts.item_closed(core, given)
         case i.MessageNoted():
             return contacts.message_noted(core, given)
+        case i.FallbackTook():
+            return contacts.fallback_took(core, given)
         case i.FallbackServed():
             return contacts.fallback_served(core, given)
         case i.RecordingStarted():

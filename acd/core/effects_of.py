@@ -103,7 +103,7 @@ DOING: dict[Phase, str] = {
     Phase.WAITING: "waiting",
     Phase.OFFERED: "waiting",
     Phase.ACTIVE: "talking",
-    Phase.PARKED: "waiting",
+    Phase.PARKED: "fallback",
 }
 
 

@@ -72,6 +72,8 @@ def evolve(state: State, recorded: f.Recorded) -> None:
             item.phase, item.seat, item.offer, item.bridge = Phase.WAITING, "", "", ""
         case f.Ended():
             _ended(state, fact.item)
+        case f.Diverted():
+            _diverted(state, state.items[fact.item])
         case f.FallbackCallServed():
             _served(state, fact)
         case f.Offered():
@@ -261,6 +263,13 @@ def _ended(state: State, item_id: str) -> None:
     state.keys.pop(item.key, None)
     for kind in _TIMED:
         _stop(state, kind, item_id)
+
+
+def _diverted(state: State, item: WorkItem) -> None:
+    item.phase = Phase.PARKED
+    _unstick(state, item)
+    for kind in _TIMED:
+        _stop(state, kind, item.id)
 
 
 def _served(state: State, fact: f.FallbackCallServed) -> None:

@@ -180,6 +180,13 @@ class Ended(_Versioned):
 
 
 @dataclass(frozen=True, slots=True)
+class Diverted(_Versioned):
+    """The item is in the hands of the dialplan's plain queue; FallbackCallServed will tell its end."""
+
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
 class FallbackCallServed(_Versioned):
     """A call that the dialplan's plain queue had while no engine was there: the item's end, if it was one of ours."""
 
@@ -504,6 +511,7 @@ Fact = (
     | MessagePassed
     | Requeued
     | Ended
+    | Diverted
     | FallbackCallServed
     | Offered
     | RingStarted

@@ -115,6 +115,13 @@ class MessageNoted:
 
 
 @dataclass(frozen=True, slots=True)
+class FallbackTook:
+    """Seen at takeover: this caller of ours is now in the dialplan's plain queue, out of our hands."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
 class FallbackServed:
     """Seen at takeover: the dialplan's plain queue served this call while no engine was there.
 
@@ -363,6 +370,7 @@ Input = (
     | PartyLeft
     | ItemClosed
     | MessageNoted
+    | FallbackTook
     | FallbackServed
     | RingSeen
     | OfferAnswered
