@@ -1,0 +1,313 @@
+"""The main database's tables, section by section. Core tables, not mapped classes: rows come and go as the dataclasses
+of those who own them (directory, records, api), whose field names are the column names.
+
+Times are BIGINT microseconds UTC, 0 = has not happened; ids are text and never used again; JSON is text. Foreign keys
+are checked at the commit, so that a service may write in any order and give its own error first. A change here needs
+a revision in storage/migrations.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
+
+__all__ = [
+    "addresses",
+    "contacts",
+    "cursors",
+    "directory_state",
+    "entry_points",
+    "extensions",
+    "handlings",
+    "inbox",
+    "interactions",
+    "last_seats",
+    "legs",
+    "media",
+    "metadata",
+    "people",
+    "person_limits",
+    "person_queues",
+    "person_skills",
+    "queues",
+    "segments",
+    "service_records",
+    "skills",
+    "statuses",
+    "tokens",
+]
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _id(name: str = "id") -> Column[str]:
+    return Column(name, Text, primary_key=True)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default="")
+
+
+def _time(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default="0")
+
+
+def _count(name: str, value: int = 0) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default=str(value))
+
+
+def _flag(name: str, value: bool = False) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, server_default="1" if value else "0")
+
+
+def _to(name: str, target: str, *, primary_key: bool = False, nullable: bool = False) -> Column[str]:
+    key = ForeignKey(target, deferrable=True, initially="DEFERRED")
+    return Column(name, Text, key, primary_key=primary_key, nullable=nullable)
+
+
+def _definitions(name: str, *more: Column[str]) -> Table:
+    """Things whose whole definition is one JSON text of a core dataclass, in the administrator's order."""
+    definition: Column[str] = Column("definition", Text, nullable=False)
+    return Table(name, metadata, _id(), definition, _count("position"), _flag("archived"), *more)
+
+
+# --- directory: who and what there is (owned by directory) -----------------------------------------------------------
+
+directory_state = Table(
+    "directory_state",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # one row, id 1
+    Column("revision", BigInteger, nullable=False),
+    Column("policy", Text, nullable=False),
+    _flag("outbound_record", True),
+)
+
+media = _definitions("media")
+statuses = _definitions("statuses")
+queues = _definitions("queues", _text("move_to"))
+entry_points = _definitions("entry_points")
+
+skills = Table("skills", metadata, _id(), _text("name"))
+
+people = Table(
+    "people",
+    metadata,
+    _id(),
+    _text("name"),
+    _count("total_limit"),
+    _flag("one_open_case"),
+    _flag("archived"),
+)
+
+person_queues = Table(
+    "person_queues",
+    metadata,
+    _to("person_id", "people.id", primary_key=True),
+    _to("queue_id", "queues.id", primary_key=True),
+    _count("rank"),
+    Index(None, "queue_id"),
+)
+
+person_skills = Table(
+    "person_skills",
+    metadata,
+    _to("person_id", "people.id", primary_key=True),
+    _to("skill_id", "skills.id", primary_key=True),
+    _count("level", 1),
+)
+
+person_limits = Table(
+    "person_limits",
+    metadata,
+    _to("person_id", "people.id", primary_key=True),
+    _to("medium_id", "media.id", primary_key=True),
+    _count("limit"),
+)
+
+extensions = Table(
+    "extensions",
+    metadata,
+    _id("number"),
+    _text("kind"),
+    _count("generation", 1),  # names the SIP password, which is derived (storage.settings) and lies in no table
+    _to("person_id", "people.id", nullable=True),
+    UniqueConstraint("person_id"),
+)
+
+# --- customers: the only place with numbers and names, so that they can be erased ------------------------------------
+
+contacts = Table("contacts", metadata, _id(), _text("name"), _time("created_at"), _time("erased_at"))
+
+addresses = Table(
+    "addresses",
+    metadata,
+    _id(),
+    _text("kind"),
+    _text("raw"),  # erasing puts the row's own id here and empties the two below, so the key holds
+    _text("e164"),
+    _text("name"),
+    _text("contact"),
+    _time("erased_at"),
+    UniqueConstraint("kind", "raw", "e164"),
+    Index(None, "e164"),
+    Index(None, "contact"),
+)
+
+last_seats = Table("last_seats", metadata, _id("address"), _text("seat"), _time("at"))  # D2: who served it last
+
+# --- between the processes -------------------------------------------------------------------------------------------
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("by", Text, nullable=False, quote=True),  # a keyword of SQLite
+    Column("via", Text, nullable=False),
+    sqlite_autoincrement=True,  # an id that was handled and deleted must not come again: the log would refuse it
+)
+
+cursors = Table("cursors", metadata, _id("name"), Column("seq", BigInteger, nullable=False))
+
+tokens = Table(
+    "tokens",
+    metadata,
+    _id(),
+    _text("name"),
+    Column("digest", Text, nullable=False),
+    _text("permissions"),
+    _time("created_at"),
+    _time("revoked_at"),
+)
+
+# --- records: what became of each contact, kept by consumers of the log (owned by records) ---------------------------
+
+interactions = Table(
+    "interactions",
+    metadata,
+    _id("item"),
+    Column("number", BigInteger, nullable=False),
+    _text("kind"),
+    _text("medium"),
+    _text("record"),
+    _text("direction"),
+    _text("account"),
+    _text("queue"),
+    _text("address"),
+    _text("contact"),
+    _text("leg"),
+    _time("entered_at"),
+    _text("phase"),
+    _text("seat"),
+    _time("arrived_at"),
+    _time("queued_at"),
+    _time("offered_at"),
+    _time("accepted_at"),
+    _time("media_up_at"),
+    _time("ended_at"),
+    _time("not_before"),
+    _text("outcome"),
+    _text("ended_by"),
+    _count("sip"),
+    _count("q850"),
+    _count("offers"),
+    _count("requeues"),
+    _flag("fallback"),
+    _flag("exact", True),
+    _flag("recorded_outbound", True),
+    _count("messages_customer"),
+    _count("messages_seat"),
+    _text("recording"),
+    _text("reason"),  # why there is no service record (V13); empty when there is one
+    _time("last_seq"),
+    Index(None, "entered_at"),
+    Index(None, "queue", "entered_at"),
+    Index(None, "seat", "entered_at"),
+    Index(None, "address"),
+    Index(None, "record"),
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    _to("item", "interactions.item", primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    _text("kind"),
+    _time("started_at"),
+    _text("queue"),
+    _text("seat"),
+    _text("subject"),
+    _time("rung_at"),
+    _time("ended_at"),
+    _text("result"),
+    Index(None, "queue", "started_at"),
+    Index(None, "seat", "started_at"),
+)
+
+legs = Table(
+    "legs",
+    metadata,
+    _to("item", "interactions.item", primary_key=True),
+    _id("leg"),
+    _text("role"),
+    _time("started_at"),
+    _text("seat"),
+    _time("answered_at"),
+    _time("ended_at"),
+    _count("sip"),
+    _count("q850"),
+    Index(None, "leg"),
+)
+
+handlings = Table(
+    "handlings",
+    metadata,
+    _to("item", "interactions.item", primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    _text("seat"),
+    _text("queue"),
+    _text("medium"),
+    _text("offer"),
+    _time("accepted_at"),
+    _time("media_up_at"),
+    _time("ended_at"),
+    _text("ended_by"),
+    _time("wrap_up_at"),
+    _time("finished_at"),
+    _time("disposed_at"),
+    _time("wrap_up_ended_at"),
+    _text("wrap_up_how"),
+    Index(None, "seat", "accepted_at"),
+    Index(None, "queue", "accepted_at"),
+)
+
+service_records = Table(  # R2
+    "service_records",
+    metadata,
+    _id(),
+    _to("item", "interactions.item"),
+    _text("seat"),
+    _text("queue"),
+    _text("direction"),
+    _text("channel_class"),
+    _text("channel"),
+    _text("account"),
+    _text("address"),
+    _text("contact"),
+    _time("contact_at"),
+    _time("service_start_at"),
+    _time("conversation_end_at"),
+    _time("service_end_at"),
+    _time("disposed_at"),
+    Index(None, "item"),
+    Index(None, "contact_at"),
+    Index(None, "seat", "service_start_at"),
+    Index(None, "address"),
+)
