@@ -29,11 +29,11 @@ import ``softphone.phone``: they drive a child process::
     softphone.tones.measure(folder / "agent.wav").heard      # frozenset({440}); amplitudes, silence share ...
 
 Waiting. ``expect(name, within=5.0, **fields)`` gives each event of a name once and in the order of its call, however
-late it is asked for, and never one at or before one it gave; filter with fields or ``where=``; ``since=phone.mark()`` looks from a
-mark instead. It raises ``NotSaid`` (an AssertionError listing the last events) or ``PhoneGone`` (``.code`` is the
-exit code) at once when the phone is dead. ``do(command, **fields)`` waits for the command's answer and raises
-``CommandRefused``. ``phone.history`` holds all events, each with ``.at``, the machine's monotonic clock, so times
-of two phones can be subtracted.
+late it is asked for, and never one at or before one it gave; filter with fields or ``where=``; ``since=phone.mark()``
+looks from a mark instead. It raises ``NotSaid`` (an AssertionError listing the last events) or ``PhoneGone`` (``.code``
+is the exit code) at once when the phone is dead. ``do(command, **fields)`` waits for the command's answer and raises
+``CommandRefused``. ``phone.history`` holds all events, each with ``.at``, the machine's monotonic clock, so times of
+two phones can be subtracted.
 
 Starting. ``start`` returns when the phone is ready, and registered if ``server`` is given (``register=False``: not);
 a wrong password or a dead server is a ``PhoneGone`` with code 3 or 4. A phone without ``server`` can still be called

@@ -89,7 +89,7 @@ class CallerResult:
 class AgentPlan:
     """What an agent's phone does with each call: decline it with ``decline_code`` after ``answer_after_s``, or
     answer it then; ``answer_after_s`` None lets it ring. It talks ``talk_s``, then hangs up; None leaves that to
-    the far end, at most ``talk_limit_s``."""
+    the far end, at most ``talk_limit_s``. A call that comes while another is up rings until that one ends."""
 
     server: str
     extension: str
@@ -249,6 +249,7 @@ class AgentRobot:
         self.handled: list[HandledCall] = []
         self._folder = folder
         self._changed = asyncio.Condition()
+        self._talking = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._watch = asyncio.create_task(self._serve())
 
@@ -338,10 +339,16 @@ class AgentRobot:
         ended = {"ended": _of(call)}
         if await self.phone.first_of(ended, since=since, within=plan.answer_after_s):
             return
-        with contextlib.suppress(CommandRefused):  # it ended in this very moment
-            if plan.decline_code is not None:
+        if plan.decline_code is not None:
+            with contextlib.suppress(CommandRefused):  # it ended in this very moment
                 await self.phone.decline(plan.decline_code, call)
-                return
+            return
+        async with self._talking:
+            await self._talk(call, since, plan)
+
+    async def _talk(self, call: int, since: int, plan: AgentPlan) -> None:
+        ended = {"ended": _of(call)}
+        with contextlib.suppress(CommandRefused):  # it ended while it waited
             await self.phone.answer(call)
         talk = plan.talk_limit_s if plan.talk_s is None else plan.talk_s
         step = await self.phone.first_of({"answered": _of(call), **ended}, since=since, within=END_LIMIT_S)
