@@ -19,7 +19,7 @@ run: ## set up, then a demo centre: calls come in and are answered
 
 test: ## set up, then the tests (ARGS="-k name" for some of them)
 	@tools/setup test
-	@$(PYTHON) -m pytest --results build/results/test.json $(ARGS)
+	@$(PYTHON) -m pytest --results=build/results/test.json $(ARGS)
 
 check: ## ruff, mypy --strict, import-linter, house rules
 	@tools/setup test
