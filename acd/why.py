@@ -398,17 +398,22 @@ def _judge_item_for_seat(state: State, offered: Offered) -> _Judged:
 
 
 def _judge_last_agent(state: State, offered: Offered) -> _Judged:
+    """Within its window the item is the one that seat gets next; at arrival the seat is asked first of all."""
     item = state.items[offered.item]
-    queue = state.queues[item.queue]
-    refused = refusal(state, item, state.seats[offered.seat])
+    if item.sticky_seat == offered.seat:
+        return _judge_item_for_seat(state, offered)
+    seat = state.seats[offered.seat]
+    refused = refusal(state, item, seat)
+    best_score = score(state, item, seat)
     problem = _first(
-        (not queue.last_agent_first, f"queue {queue.id} has no last agent first"),
+        (not state.queues[item.queue].last_agent_first, f"queue {item.queue} has no last agent first"),
         (item.plan.last_seat != offered.seat, f"seat {item.plan.last_seat} served last, {offered.seat} chosen"),
         (refused is not None, f"the last agent's seat is refused: {refused}"),
+        (best_score != offered.score, f"score {best_score} expected, {offered.score} recorded"),
         (_d3(state, offered) is not offered.relaxed, f"D3 in force: {not offered.relaxed}"),
         *_common(state, offered),
     )
-    return item.plan.last_seat, offered.score, offered.candidates, problem
+    return item.plan.last_seat, best_score, 1, problem
 
 
 def _judge_pickup(state: State, offered: Offered) -> _Judged:

@@ -144,9 +144,9 @@ Effect = (
 class WantedLeg:
     """What the state wants of one channel; cti.resync compares it with what Asterisk has.
 
-    `doing`: arriving, prompt, waiting, ringing, talking, direct, fallback (in the dialplan's own queue: leave it). `bridge` is set when talking; `token`/`prompt`
-    while a prompt plays; `offer`… of a seat's leg are in `subject` (item id for customers, offer id for seats,
-    direct call id for direct calls).
+    `doing`: arriving, prompt, waiting, ringing, talking, direct, or fallback (in the dialplan's own queue: leave it).
+    `bridge` is set when talking, `token`/`prompt` while a prompt plays. `subject` is the item's id for a customer,
+    the offer's for a seat, the call's for a direct call.
     """
 
     leg: str
