@@ -1,0 +1,1 @@
+"""Configuration as data: people, extensions, statuses, media, queues, skills and entry points."""

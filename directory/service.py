@@ -1,0 +1,360 @@
+"""Changes of the directory. Each works in the session it is given and never commits; each checks the whole directory
+and raises its revision in the same transaction, so that the engine takes up all of it or nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Table, delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from acd.core.codec import dump
+from acd.core.model import MediumDef, MediumLimit, Policy, QueueDef, SeatProfile, SeatQueue, SkillLevel, StatusDef
+from directory.definitions import (
+    DirectoryError,
+    EntryPoint,
+    problems,
+    read_snapshot,
+    to_row,
+)
+from storage import tables
+
+ID_LENGTH = 64
+NAME_LENGTH = 200
+SAFE_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.+")
+"""What an id may be made of: it travels into dialplans, file names and URLs."""
+
+
+EXTENSION_KINDS = ("softphone", "desk", "browser")
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A number of the pool and the seat it belongs to, if any. `generation` names its SIP password, which is derived
+    (storage.settings.Secrets.phone_password) and lies in no table."""
+
+    number: str
+    kind: str = "softphone"
+    person: str = ""
+    generation: int = 1
+
+
+# --- people ----------------------------------------------------------------------------------------------------
+
+
+def list_seats(session: Session) -> tuple[SeatProfile, ...]:
+    """Every seat in use, by id."""
+    return read_snapshot(session).seats
+
+
+def create_seat(session: Session, profile: SeatProfile) -> None:
+    """A new person and seat, with queues, skills, limits and, if named, an extension of the pool.
+
+    Raises DirectoryError seat_exists: ids are never used again, not even of those who left.
+    """
+    _check_id(profile.id)
+    if session.execute(select(tables.people.c.id).where(tables.people.c.id == profile.id)).scalar() is not None:
+        raise DirectoryError("seat_exists", f"seat id {profile.id} was given before; ids are never used again")
+    session.execute(insert(tables.people).values(**_person(profile), archived=False))
+    _keep_parts(session, profile)
+    changed(session)
+
+
+def set_seat(session: Session, profile: SeatProfile) -> None:
+    """Replace what a seat is and may do, its extension included. Raises DirectoryError unknown_seat."""
+    _known_person(session, profile.id)
+    session.execute(update(tables.people).where(tables.people.c.id == profile.id).values(**_person(profile)))
+    _keep_parts(session, profile)
+    changed(session)
+
+
+def archive_seat(session: Session, seat: str) -> None:
+    """The person leaves: the seat goes out of use, its extension returns to the pool, its records stay (R8)."""
+    _known_person(session, seat)
+    _release_of(session, seat)
+    session.execute(update(tables.people).where(tables.people.c.id == seat).values(archived=True))
+    changed(session)
+
+
+def set_membership(session: Session, seat: str, queues: Sequence[SeatQueue]) -> None:
+    """The queues a seat serves from now on."""
+    _known_person(session, seat)
+    _replace(session, tables.person_queues, seat, _queue_rows(queues))
+    changed(session)
+
+
+def set_skills(session: Session, seat: str, skills: Sequence[SkillLevel]) -> None:
+    """The skills a seat has from now on; new names join the list of skills."""
+    _known_person(session, seat)
+    _keep_skills(session, skills)
+    _replace(session, tables.person_skills, seat, _skill_rows(skills))
+    changed(session)
+
+
+def _person(profile: SeatProfile) -> dict[str, object]:
+    return {
+        "id": profile.id,
+        "name": _name(profile.name),
+        "total_limit": profile.total_limit,
+        "one_open_case": profile.one_open_case,
+    }
+
+
+def _keep_parts(session: Session, profile: SeatProfile) -> None:
+    _keep_skills(session, profile.skills)
+    _replace(session, tables.person_queues, profile.id, _queue_rows(profile.queues))
+    _replace(session, tables.person_skills, profile.id, _skill_rows(profile.skills))
+    _replace(session, tables.person_limits, profile.id, _limit_rows(profile.limits))
+    _give(session, profile.extension, profile.id)
+
+
+def _queue_rows(queues: Sequence[SeatQueue]) -> list[dict[str, object]]:
+    return [{"queue_id": joined.queue, "rank": joined.rank} for joined in queues]
+
+
+def _skill_rows(skills: Sequence[SkillLevel]) -> list[dict[str, object]]:
+    return [{"skill_id": has.skill, "level": has.level} for has in skills]
+
+
+def _limit_rows(limits: Sequence[MediumLimit]) -> list[dict[str, object]]:
+    return [{"medium_id": limit.medium, "limit": limit.limit} for limit in limits]
+
+
+def _replace(session: Session, table: Table, person: str, rows: list[dict[str, object]]) -> None:
+    session.execute(delete(table).where(table.c.person_id == person))
+    if rows:
+        session.execute(insert(table), [{"person_id": person, **row} for row in rows])
+
+
+def _known_person(session: Session, seat: str) -> None:
+    people = tables.people.c
+    found = select(people.id).where(people.id == seat, people.archived.is_(False))
+    if session.execute(found).scalar() is None:
+        raise DirectoryError("unknown_seat", f"there is no seat {seat}; `ringside seat list` shows them")
+
+
+# --- skills ----------------------------------------------------------------------------------------------------
+
+
+def create_skill(session: Session, skill: str, name: str = "") -> None:
+    """A skill that seats may have and queues may need. Again: its name is replaced."""
+    _check_id(skill)
+    _keep_skills(session, (SkillLevel(skill),))
+    if name:
+        session.execute(update(tables.skills).where(tables.skills.c.id == skill).values(name=_name(name)))
+    changed(session)
+
+
+def _keep_skills(session: Session, skills: Sequence[SkillLevel]) -> None:
+    known = frozenset(session.scalars(select(tables.skills.c.id)))
+    for has in skills:
+        if has.skill not in known:
+            _check_id(has.skill)
+            session.execute(insert(tables.skills).values(id=has.skill, name=has.skill))
+
+
+# --- extensions ------------------------------------------------------------------------------------------------
+
+
+def list_extensions(session: Session) -> list[Extension]:
+    """The pool, by number."""
+    columns = tables.extensions.c
+    found = select(columns.number, columns.kind, columns.person_id, columns.generation).order_by(columns.number)
+    rows = session.execute(found)
+    return [Extension(number, kind, person or "", generation) for number, kind, person, generation in rows]
+
+
+def create_extension(session: Session, number: str, kind: str = "softphone") -> None:
+    """A new number in the pool, given to nobody. Raises DirectoryError bad_extension, extension_exists."""
+    if not (number.isascii() and number.isdigit() and 2 <= len(number) <= 10):
+        raise DirectoryError("bad_extension", f"{number[:20]!r} is not a number of 2 to 10 digits")
+    if kind not in EXTENSION_KINDS:
+        raise DirectoryError("bad_extension", f"an extension is one of {', '.join(EXTENSION_KINDS)}, not {kind[:20]!r}")
+    if _extension(session, number) is not None:
+        raise DirectoryError("extension_exists", f"extension {number} is in the pool already")
+    session.execute(insert(tables.extensions).values(number=number, kind=kind, generation=1, person_id=None))
+    changed(session)
+
+
+def assign_extension(session: Session, number: str, seat: str) -> None:
+    """Give an extension to a seat; what the seat had returns to the pool.
+
+    Raises DirectoryError unknown_seat, unknown_extension, and extension_taken: one in use is never given twice (V5).
+    """
+    _known_person(session, seat)
+    _give(session, number, seat)
+    changed(session)
+
+
+def release_extension(session: Session, number: str) -> None:
+    """The extension returns to the pool; nobody has it. Raises DirectoryError unknown_extension."""
+    if _extension(session, number) is None:
+        raise _no_extension(number)
+    session.execute(update(tables.extensions).where(tables.extensions.c.number == number).values(person_id=None))
+    changed(session)
+
+
+def delete_extension(session: Session, number: str) -> None:
+    """Take a free extension out of the pool. Raises DirectoryError unknown_extension, extension_taken."""
+    found = _extension(session, number)
+    if found is None:
+        raise _no_extension(number)
+    if found.person:
+        raise DirectoryError("extension_taken", f"extension {number} belongs to {found.person}: release it first")
+    session.execute(delete(tables.extensions).where(tables.extensions.c.number == number))
+    changed(session)
+
+
+def renew_password(session: Session, number: str) -> int:
+    """Another SIP password from now on; the new generation. Raises DirectoryError unknown_extension.
+
+    The password itself is derived from the installation's secret and the generation; no table holds it.
+    """
+    found = _extension(session, number)
+    if found is None:
+        raise _no_extension(number)
+    generation = found.generation + 1
+    of_number = update(tables.extensions).where(tables.extensions.c.number == number)
+    session.execute(of_number.values(generation=generation))
+    changed(session)
+    return generation
+
+
+def _extension(session: Session, number: str) -> Extension | None:
+    return next((one for one in list_extensions(session) if one.number == number), None)
+
+
+def _give(session: Session, number: str, seat: str) -> None:
+    _release_of(session, seat)
+    if not number:
+        return
+    found = _extension(session, number)
+    if found is None:
+        raise _no_extension(number)
+    extensions = tables.extensions
+    free = update(extensions).where(extensions.c.number == number, extensions.c.person_id.is_(None))
+    given = session.execute(free.values(person_id=seat).returning(extensions.c.number)).scalar()
+    if given is None:  # asked in the same statement, so that two who give it at once cannot both succeed
+        raise DirectoryError("extension_taken", f"extension {number} belongs to {found.person}: release it first")
+
+
+def _release_of(session: Session, seat: str) -> None:
+    session.execute(update(tables.extensions).where(tables.extensions.c.person_id == seat).values(person_id=None))
+
+
+def _no_extension(number: str) -> DirectoryError:
+    return DirectoryError("unknown_extension", f"there is no extension {number} in the pool: create it first")
+
+
+# --- queues, entry points, media, statuses, policy ---------------------------------------------------------------
+
+
+def list_queues(session: Session) -> tuple[QueueDef, ...]:
+    """Every queue in use, in the order of the directory."""
+    return read_snapshot(session).queues
+
+
+def put_queue(session: Session, queue: QueueDef) -> None:
+    """A new queue, or a new definition of one. Raises DirectoryError queue_archived: ids are never used again."""
+    _check_id(queue.id)
+    gone = select(tables.queues.c.id).where(tables.queues.c.id == queue.id, tables.queues.c.archived.is_(True))
+    if session.execute(gone).scalar() is not None:
+        raise DirectoryError("queue_archived", f"queue id {queue.id} was given before; ids are never used again")
+    _keep_skills(session, (*queue.needs, *(need for ring in queue.rings for need in ring.needs)))
+    keep(session, tables.queues, queue)
+    changed(session)
+
+
+def archive_queue(session: Session, queue: str, move_to: str = "") -> None:
+    """Take a queue out of use: who waits there moves to `move_to`, or is served where he is. Seats leave it.
+
+    Raises DirectoryError unknown_queue, also where an entry point or a menu still leads to it.
+    """
+    if queue not in {known.id for known in read_snapshot(session).queues}:
+        raise DirectoryError("unknown_queue", f"there is no queue {queue}")
+    session.execute(delete(tables.person_queues).where(tables.person_queues.c.queue_id == queue))
+    session.execute(update(tables.queues).where(tables.queues.c.id == queue).values(archived=True, move_to=move_to))
+    changed(session)
+
+
+def put_entry_point(session: Session, entry: EntryPoint) -> None:
+    """A new entry point, or a new definition of one."""
+    _check_id(entry.id)
+    _keep_skills(session, entry.needs)
+    keep(session, tables.entry_points, entry)
+    changed(session)
+
+
+def put_medium(session: Session, medium: MediumDef) -> None:
+    """A new medium, or a new definition of one (D4, D8)."""
+    _check_id(medium.id)
+    keep(session, tables.media, medium)
+    changed(session)
+
+
+def put_status(session: Session, status: StatusDef) -> None:
+    """A new status, or a new definition of one. With `after_login` it becomes the one that holds after log-in."""
+    _check_id(status.id)
+    if status.after_login:
+        for other in read_snapshot(session).statuses:
+            if other.presence is status.presence and other.after_login and other.id != status.id:
+                keep(session, tables.statuses, dataclasses.replace(other, after_login=False))
+    keep(session, tables.statuses, status)
+    changed(session)
+
+
+def set_policy(session: Session, policy: Policy) -> None:
+    """The organisation's rules."""
+    _state(session)
+    session.execute(update(tables.directory_state).values(policy=dump(policy)))
+    changed(session)
+
+
+def set_outbound_record(session: Session, on: bool) -> None:
+    """V2's switch: on, a connected outbound call opens a service record by itself."""
+    _state(session)
+    session.execute(update(tables.directory_state).values(outbound_record=on))
+    changed(session)
+
+
+def keep(session: Session, table: Table, definition: MediumDef | StatusDef | QueueDef | EntryPoint) -> None:
+    row = to_row(definition)
+    found = session.execute(select(table.c.id).where(table.c.id == definition.id)).scalar()
+    if found is None:
+        position = session.execute(select(func.count()).select_from(table)).scalar_one()
+        session.execute(insert(table).values(**row, position=position))
+        return
+    session.execute(update(table).where(table.c.id == definition.id).values(**row))
+
+
+# --- the revision ------------------------------------------------------------------------------------------------
+
+
+def changed(session: Session) -> int:
+    """Check the whole directory and raise its revision; the new revision. Raises DirectoryError: roll back then."""
+    _state(session)
+    session.execute(update(tables.directory_state).values(revision=tables.directory_state.c.revision + 1))
+    given = read_snapshot(session)
+    for problem in problems(given):
+        raise DirectoryError(problem.code, problem.say)
+    return given.revision
+
+
+def _state(session: Session) -> None:
+    if session.execute(select(tables.directory_state.c.id)).scalar() is None:
+        first = {"id": 1, "revision": 0, "policy": dump(Policy()), "outbound_record": True}
+        session.execute(insert(tables.directory_state).values(**first))
+
+
+def _check_id(given: str) -> None:
+    if not given or len(given) > ID_LENGTH or not SAFE_ID.issuperset(given):
+        raise DirectoryError("bad_id", f"{given[:ID_LENGTH]!r} is no id: 1 to {ID_LENGTH} letters, digits, _ - . +")
+
+
+def _name(given: str) -> str:
+    cleaned = "".join(letter for letter in given if letter.isprintable()).strip()
+    if not cleaned or len(cleaned) > NAME_LENGTH:
+        raise DirectoryError("bad_name", f"a name has 1 to {NAME_LENGTH} printable letters")
+    return cleaned
