@@ -1,4 +1,4 @@
-"""What every test shares: the feature marks with their results file, and where the private Asterisk is."""
+"""What every test shares: where the private Asterisk is (the feature marks are in tests/plugins)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import os
 from pathlib import Path
 
 import pytest
-
-pytest_plugins = ("tests.plugins.features",)
 
 ROOT = Path(__file__).resolve().parent.parent
 

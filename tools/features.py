@@ -83,8 +83,7 @@ def run_marked_tests() -> None:
         "pytest",
         "-q",
         "--only-features",
-        "--results",
-        str(RESULTS / "features.json"),
+        f"--results={RESULTS}/features.json",
     ]
     subprocess.run(command, cwd=ROOT, check=False)
 
