@@ -1,0 +1,204 @@
+"""Extensions made, changed and removed while Asterisk runs, by ARI push configuration: three objects each (auth, aor,
+endpoint) in astdb, in force at once, there after kill -9. And the members of the fall-back queue, by AMI.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import http.client
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from cti.ami import Ami
+from cti.config import AsteriskSettings, new_password
+from cti.dialplan import FALLBACK, FROM_AGENTS
+from cti.numbers import printable
+
+Call = Callable[[str, str, Mapping[str, Any] | None], Awaitable[tuple[int, Any]]]
+"""(method, path below /ari, JSON body) → (status, JSON answer). Raises OSError when Asterisk is away."""
+
+HTTP_LIMIT_S = 5.0
+LONGEST_NAME = 40
+# Sound gone this long means the browser was killed: without it the channel stays up for ever.
+BROWSER_RTP_TIMEOUT_S = 30
+_EXTENSION = re.compile(r"[0-9]{2,12}")
+_SECRET = re.compile(r"[A-Za-z0-9_-]{12,64}")
+# These end a display name or the option it stands in.
+_NOT_IN_NAME = re.compile(r'["<>\\;,&|${}\[\]]')
+
+
+class ProvisioningFailed(Exception):
+    """Asterisk did not take it; the text says what it answered."""
+
+
+class PhoneKind(StrEnum):
+    """What registers as an extension."""
+
+    SIP = "sip"
+    BROWSER = "browser"
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """An extension to be. `password` empty: a random one is made. Raises ValueError for what cannot be one."""
+
+    number: str
+    name: str = ""
+    password: str = field(default="", repr=False)
+    kind: PhoneKind = PhoneKind.SIP
+
+    def __post_init__(self) -> None:
+        """Only digits: no extension can bear the name of a trunk, a template or another object."""
+        if not _EXTENSION.fullmatch(self.number):
+            raise ValueError(f"extension {self.number[:20]!r}: 2 to 12 digits are allowed")
+        if self.password and not _SECRET.fullmatch(self.password):
+            raise ValueError("an extension's password is 12 to 64 letters, digits, - and _")
+
+
+def http_call(given: AsteriskSettings) -> Call:
+    """A `Call` over plain HTTP on loopback, a connection for each request."""
+    login = base64.b64encode(f"{given.ari_user}:{given.ari_password}".encode()).decode()
+
+    def ask(method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, Any]:
+        link = http.client.HTTPConnection(given.http_host, given.http_port, timeout=HTTP_LIMIT_S)
+        try:
+            headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
+            link.request(method, f"/ari/{path.lstrip('/')}", None if body is None else json.dumps(body), headers)
+            answer = link.getresponse()
+            text = answer.read()
+            return answer.status, json.loads(text) if text else None
+        except http.client.HTTPException as error:
+            raise OSError(f"ARI: {error!r}") from None
+        finally:
+            link.close()
+
+    async def call(method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, Any]:
+        return await asyncio.to_thread(ask, method, path, body)
+
+    return call
+
+
+def shown_name(name: str) -> str:
+    """A person's name as it may stand in a caller id."""
+    return printable(_NOT_IN_NAME.sub(" ", name), LONGEST_NAME)
+
+
+def objects(given: Extension, qualify_s: int) -> dict[str, dict[str, str]]:
+    """The three objects of an extension in the order they are made: kind → fields."""
+    number = given.number
+    endpoint = {
+        "context": FROM_AGENTS,
+        "disallow": "all",
+        "allow": "ulaw,alaw,g722,opus",
+        "auth": number,
+        "aors": number,
+        "callerid": f'"{shown_name(given.name) or number}" <{number}>',
+        "direct_media": "no",
+        "rtp_symmetric": "yes",
+        "force_rport": "yes",
+        "rewrite_contact": "yes",
+        "send_pai": "yes",
+        "dtmf_mode": "rfc4733",
+        "set_var": "PJSIP_TRANSFER_HANDLING()=ari-only",
+    }
+    if given.kind is PhoneKind.BROWSER:
+        timeout = str(BROWSER_RTP_TIMEOUT_S)
+        endpoint |= {
+            "allow": "opus,ulaw,alaw,g722",
+            "webrtc": "yes",
+            "dtls_auto_generate_cert": "yes",
+            "rtp_timeout": timeout,
+            "rtp_timeout_hold": timeout,
+        }
+    return {
+        "auth": {"auth_type": "userpass", "username": number, "password": given.password},
+        "aor": {
+            "max_contacts": "1",
+            "remove_existing": "yes",
+            "minimum_expiration": "30",
+            "qualify_frequency": str(qualify_s),
+            "qualify_timeout": "3.0",
+        },
+        "endpoint": endpoint,
+    }
+
+
+class Provisioning:
+    """Extensions of one Asterisk."""
+
+    def __init__(self, call: Call, *, qualify_s: int = 15) -> None:
+        """`qualify_s`: each registered phone is asked that often whether it lives; 0 = never."""
+        self._call, self._qualify_s = call, qualify_s
+
+    async def put(self, given: Extension) -> str:
+        """Make the extension or change it to this; gives its password. Repeating is harmless.
+
+        Raises ProvisioningFailed, or OSError when Asterisk is away.
+        """
+        password = given.password or new_password()
+        made = Extension(given.number, given.name, password, given.kind)
+        for kind, values in objects(made, self._qualify_s).items():
+            pairs = [{"attribute": key, "value": value} for key, value in values.items()]
+            await self._ask("PUT", kind, given.number, {"fields": pairs})
+        return password
+
+    async def set_password(self, number: str, password: str = "") -> str:
+        """Give an extension a new password (a random one if empty). Its registration lasts until it expires."""
+        made = Extension(number, password=password or new_password())
+        await self._ask("PUT", "auth", number, {"fields": [{"attribute": "password", "value": made.password}]})
+        return made.password
+
+    async def remove(self, number: str) -> None:
+        """Remove an extension; one that is not there is no error."""
+        for kind in ("endpoint", "aor", "auth"):
+            await self._ask("DELETE", kind, Extension(number).number, None)
+
+    async def listed(self) -> list[str]:
+        """The extensions Asterisk knows, in order; trunks and other endpoints of the files are left out."""
+        status, told = await self._call("GET", "endpoints/PJSIP", None)
+        if status != http.client.OK:
+            raise ProvisioningFailed(f"list of endpoints: Asterisk answered {status}")
+        return sorted(row["resource"] for row in told if _EXTENSION.fullmatch(row["resource"]))
+
+    async def remove_leftovers(self, wanted: Mapping[str, object]) -> list[str]:
+        """Remove the extensions that are not in `wanted` (keys are numbers); gives those removed."""
+        left = [number for number in await self.listed() if number not in wanted]
+        for number in left:
+            await self.remove(number)
+        return left
+
+    async def _ask(self, method: str, kind: str, number: str, body: Mapping[str, Any] | None) -> None:
+        status, told = await self._call(method, f"asterisk/config/dynamic/res_pjsip/{kind}/{number}", body)
+        gone = method == "DELETE" and status == http.client.NOT_FOUND
+        if status >= http.client.MULTIPLE_CHOICES and not gone:
+            say = told.get("message", "") if isinstance(told, dict) else ""
+            raise ProvisioningFailed(f"{kind} of extension {number}: Asterisk answered {status} {say}".rstrip())
+
+
+class FallbackMembers:
+    """Who takes calls while no engine is there: kept in Asterisk's own store, so nobody of us is needed."""
+
+    def __init__(self, ami: Ami) -> None:
+        """`ami` must be connected when a method is called."""
+        self._ami = ami
+
+    async def set(self, seats: Mapping[str, str]) -> None:
+        """Make the members exactly these: seat id → extension. Only differences are sent."""
+        wanted = {f"PJSIP/{Extension(number).number}": seat for seat, number in seats.items()}
+        have = await self._ami.queue_members(FALLBACK)
+        for interface, seat in have.items():
+            if wanted.get(interface) != seat:
+                await self._ami.remove_from_queue(FALLBACK, interface)
+        for interface, seat in wanted.items():
+            if have.get(interface) != seat:
+                await self._ami.add_to_queue(FALLBACK, interface, seat)
+
+    async def listed(self) -> dict[str, str]:
+        """Seat id → extension."""
+        members = await self._ami.queue_members(FALLBACK)
+        return {seat: interface.removeprefix("PJSIP/") for interface, seat in members.items()}
