@@ -1,0 +1,1 @@
+"""What became of every contact: interactions, segments, legs, handlings and service records, from the facts alone."""

@@ -1,0 +1,103 @@
+"""The consumer that keeps records' rows (storage.cursors.Consumer).
+
+Facts of one transaction are folded in memory and written once, just before its commit: a batch of 500 facts loads and
+stores each contact once, and the writer's lock is held for milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from sqlalchemy import event, select, update
+from sqlalchemy.orm import Session
+
+from acd.core import facts as f
+from acd.core.facts import Recorded
+from records import cases
+from records.fold import Rules, case_id, fold, settle
+from records.model import Case
+from storage import tables
+
+NAME = "records"
+PENDING = "ringside.records"
+
+
+class RecordsConsumer:
+    """Builds interactions, segments, legs, handlings, service records and who served an address last."""
+
+    @property
+    def name(self) -> str:
+        """Names its cursor for ever."""
+        return NAME
+
+    def apply(self, session: Session, recorded: Recorded) -> None:
+        """Take the fact up; the rows are written before this session's transaction commits."""
+        if not case_id(recorded.fact):
+            return
+        waiting = session.info.get(PENDING)
+        if waiting is None:
+            waiting = session.info[PENDING] = []
+            event.listen(session, "before_commit", _write, once=True)
+        cast("list[Recorded]", waiting).append(recorded)
+
+
+def _write(session: Session) -> None:
+    apply_batch(session, session.info.pop(PENDING, []))
+
+
+def apply_batch(session: Session, batch: list[Recorded]) -> None:
+    """Fold these facts into their cases and write them. Facts that were applied before change nothing."""
+    items = list(dict.fromkeys(case_id(recorded.fact) for recorded in batch if case_id(recorded.fact)))
+    if not items:
+        return
+    rules = read_rules(session)
+    known = cases.load(session, items)
+    there = frozenset(known)
+    seen = {item: case.interaction.last_seq for item, case in known.items()}
+    for recorded in batch:
+        item = case_id(recorded.fact)
+        case = fold(known.get(item), recorded, rules) if item else None
+        if case is not None:
+            known[item] = case
+            seen.setdefault(item, 0)
+            _note_last_seat(session, case, recorded)
+    changed = [case for item, case in known.items() if case.interaction.last_seq != seen[item]]
+    cases.save(session, changed, there)
+
+
+def read_rules(session: Session) -> Rules:
+    """V2's switch as it stands; on where there is no directory yet."""
+    chosen = session.execute(select(tables.directory_state.c.outbound_record)).scalar()
+    return Rules(outbound_record=True if chosen is None else chosen)
+
+
+def _note_last_seat(session: Session, case: Case, recorded: Recorded) -> None:
+    """D2: who served this address last; an older fact never replaces a newer one."""
+    fact, address = recorded.fact, case.interaction.address
+    seat = fact.seat if isinstance(fact, f.Accepted | f.FallbackCallServed) else ""
+    if not seat or not address:
+        return
+    kept = tables.last_seats
+    at = session.execute(select(kept.c.at).where(kept.c.address == address)).scalar()
+    if at is None:
+        session.execute(kept.insert().values(address=address, seat=seat, at=recorded.at))
+    elif at <= recorded.at:
+        session.execute(update(kept).where(kept.c.address == address).values(seat=seat, at=recorded.at))
+
+
+def open_outbound_record(session: Session, item: str) -> Case | None:
+    """V2 with the switch off: the agent clicks "make a service record" on his connected outbound call. Never commits.
+
+    None where there is no such call, it is not outbound, or nobody was connected.
+    """
+    case = cases.load(session, [item]).get(item)
+    if case is None or case.interaction.direction != "outbound" or not case.handlings:
+        return None
+    if case.record is None:
+        case.interaction.recorded_outbound = True
+        settle(case)
+        cases.save(session, [case], frozenset({item}))
+    return case
+
+
+__all__ = ["NAME", "RecordsConsumer", "apply_batch", "open_outbound_record", "read_rules"]
