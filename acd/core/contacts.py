@@ -306,7 +306,7 @@ def _customer_left(core: Core, item: WorkItem, given: i.PartyLeft) -> Reply:
     elif phase is Phase.ACTIVE:
         leave(core, item, who)
     since = 0 if given.observed else given.not_before
-    end(core, item, outcome, Party.CUSTOMER, sip=given.sip, q850=given.q850, since=since)
+    end(core, item, outcome, Party.CUSTOMER, sip=given.sip, q850=given.q850, since=since, gone=True)
     return Done(item=item.id)
 
 
@@ -315,7 +315,7 @@ def _seat_left(core: Core, given: i.PartyLeft) -> Reply:
     handling = next(own for own in seat.handlings.values() if own.offer == given.leg)
     item = core.state.items[handling.item]
     lost = not (given.hung_up and given.observed)
-    leave(core, item, Party.SEAT)
+    leave(core, item, Party.SEAT, gone=True)
     if lost and item.leg:
         core.record(f.Requeued(item.id, handling.queue, seat.profile.id, "seat_lost"))
     else:
@@ -323,14 +323,14 @@ def _seat_left(core: Core, given: i.PartyLeft) -> Reply:
     return Done(item=item.id)
 
 
-def leave(core: Core, item: WorkItem, who: Party) -> None:
-    """The seat's part in the item is over: wrap-up begins where the queue wants one."""
+def leave(core: Core, item: WorkItem, who: Party, *, gone: bool = False) -> None:
+    """The seat's part in the item is over: wrap-up begins where the queue wants one. `gone`: its leg is no more."""
     seat = core.state.seats[item.seat]
     handling = seat.handlings[item.id]
     queue = core.state.queues[handling.queue]
     seat_id = seat.profile.id
     core.record(
-        f.HandlingEnded(item.id, seat_id, handling.medium, handling.queue, who, handling.offer, item.bridge),
+        f.HandlingEnded(item.id, seat_id, handling.medium, handling.queue, who, handling.offer, item.bridge, gone),
     )
     offering.start_wrap_up(core, seat_id, item.id, handling, queue)
 
@@ -345,6 +345,7 @@ def end(
     sip: int = 0,
     q850: int = 0,
     since: Micros = 0,
+    gone: bool = False,
 ) -> None:
-    """The item's one end (I1)."""
-    core.record(f.Ended(item.id, outcome, who, item.medium, item.leg, item.queue, seat, sip, q850, since))
+    """The item's one end (I1). `gone`: the customer's leg is no more."""
+    core.record(f.Ended(item.id, outcome, who, item.medium, item.leg, item.queue, seat, sip, q850, since, gone))

@@ -86,14 +86,14 @@ def _accepted(state: State, fact: f.Accepted) -> tuple[e.Effect, ...]:
 def _handling_ended(state: State, fact: f.HandlingEnded) -> tuple[e.Effect, ...]:
     if not state.media[fact.medium].needs_phone:
         return ()
-    leave = () if fact.who is Party.SEAT else (e.HangUpLeg(fact.offer),)
+    leave = () if fact.gone else (e.HangUpLeg(fact.offer),)
     return (*leave, e.DropBridge(fact.bridge)) if fact.bridge else leave
 
 
 def _ended(fact: f.Ended) -> tuple[e.Effect, ...]:
     if not fact.leg:
         return (e.NotifyChannel(fact.item, fact.medium, "closed", fact.seat),)
-    return () if fact.who is Party.CUSTOMER else (e.HangUpLeg(fact.leg, Q850_OF.get(fact.outcome, 16)),)
+    return () if fact.gone else (e.HangUpLeg(fact.leg, Q850_OF.get(fact.outcome, 16)),)
 
 
 DOING: dict[Phase, str] = {

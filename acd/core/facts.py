@@ -165,7 +165,8 @@ class Requeued(_Versioned):
 
 @dataclass(frozen=True, slots=True)
 class Ended(_Versioned):
-    """The item is over. `not_before` is set where nobody saw the end: it fell in [not_before, at]."""
+    """The item is over. `gone`: the customer's leg is no more. `not_before` is set where nobody saw the end: it fell in
+    [not_before, at]."""
 
     item: str
     outcome: Outcome
@@ -177,6 +178,7 @@ class Ended(_Versioned):
     sip: int = 0
     q850: int = 0
     not_before: Micros = 0
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +278,7 @@ class RecordingBegan(_Versioned):
 
 @dataclass(frozen=True, slots=True)
 class HandlingEnded(_Versioned):
-    """A seat's part in an item is over; `who` left first. `offer` is the seat's leg."""
+    """A seat's part in an item is over; `who` ended it. `offer` is the seat's leg, `gone` when that leg is no more."""
 
     item: str
     seat: str
@@ -285,6 +287,7 @@ class HandlingEnded(_Versioned):
     who: Party
     offer: str
     bridge: str = ""
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
