@@ -1,0 +1,284 @@
+"""Belief against Asterisk: a pure comparison, and what to do about each difference.
+
+Three things come out of it. `compare` finds the eight differences that must never last (each healed once, counted as
+RepairMade; 0 in a healthy run). `resume` finds, after a start or a reconnection, what was decided but not yet carried
+out when we went: that is no fault and not counted. `Watch` lets a difference pass only when it was seen twice in a row,
+so that an event on its way is not taken for a fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from acd.core.effects import AnswerLeg, Connect, Effect, Gather, HoldMusic, RingSeat, StartRecording, WantedLeg
+from acd.core.inputs import Input, LegArrived, OfferAnswered
+from cti.translate import extension_of, id_of, part_of, text_of, variable_of, words_of
+
+
+class Kind(StrEnum):
+    """The eight differences."""
+
+    CHANNEL_GONE = "channel_gone"
+    GHOST_CHANNEL = "ghost_channel"
+    BRIDGE_WITHOUT_MEMBER = "bridge_without_member"
+    UNKNOWN_CALL_ON_AGENT = "unknown_call_on_agent"
+    CONTACT_GONE = "contact_gone"
+    TWO_CHANNELS_FOR_ONE_OFFER = "two_channels_for_one_offer"
+    UNKNOWN_WAITING_CALLER = "unknown_waiting_caller"
+    MISSING_RECORDING = "missing_recording"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSeen:
+    """A channel as Asterisk lists it. `words`: its Stasis arguments after the application, () outside of ours."""
+
+    id: str
+    name: str
+    extension: str
+    state: str
+    words: tuple[str, ...]
+    item: str = ""
+    offer: str = ""
+    number: str = ""
+    caller_name: str = ""
+
+    @property
+    def ours(self) -> bool:
+        return bool(self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeSeen:
+    """A bridge. `id` is the conversation's, `actual` Asterisk's, different where it was made again ("id~time")."""
+
+    id: str
+    type: str
+    members: tuple[str, ...]
+    actual: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactSeen:
+    """A seat's phone: what Asterisk says and what the core believes."""
+
+    seat: str
+    extension: str
+    reachable: bool
+    believed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One disagreement about `subject` (a leg, or a seat for contacts); `want` or `seen` or `contact` say more."""
+
+    kind: Kind
+    subject: str
+    want: WantedLeg | None = None
+    seen: ChannelSeen | None = None
+    contact: ContactSeen | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.kind.value, self.subject)
+
+
+def channels_seen(listing: object, app: str) -> list[ChannelSeen]:
+    """GET /channels as entries."""
+    rows = listing if isinstance(listing, list) else []
+    return [_channel(row, app) for row in rows if isinstance(row, dict) and id_of(row)]
+
+
+def _channel(row: Mapping[str, Any], app: str) -> ChannelSeen:
+    plan = part_of(row, "dialplan")
+    words = tuple(text_of(plan.get("app_data"), 300).split(",")) if plan.get("app_name") == "Stasis" else ()
+    caller = part_of(row, "caller")
+    return ChannelSeen(
+        id=id_of(row),
+        name=text_of(row.get("name"), 150),
+        extension=extension_of(row),
+        state=text_of(row.get("state")),
+        words=words[1:] or ("",) if words and words[0] == app else (),
+        item=variable_of(row, "RINGSIDE_ITEM"),
+        offer=variable_of(row, "RINGSIDE_OFFER"),
+        number=text_of(caller.get("number")),
+        caller_name=text_of(caller.get("name")),
+    )
+
+
+def bridges_seen(listing: object) -> list[BridgeSeen]:
+    """GET /bridges as entries; only those that ARI made (the plain queue's belong to nobody here)."""
+    rows = listing if isinstance(listing, list) else []
+    return [_bridge(row) for row in rows if isinstance(row, dict) and id_of(row) and row.get("creator") == "Stasis"]
+
+
+def _bridge(row: Mapping[str, Any]) -> BridgeSeen:
+    actual = id_of(row)
+    members = tuple(words_of_all(row.get("channels")))
+    return BridgeSeen(actual.partition("~")[0], text_of(row.get("bridge_type")), members, actual)
+
+
+def words_of_all(value: object) -> list[str]:
+    """Every text of a list, bounded each."""
+    return [word for entry in value for word in words_of([entry])] if isinstance(value, list) else []
+
+
+def compare(
+    wanted: Sequence[WantedLeg],
+    channels: Sequence[ChannelSeen],
+    bridges: Sequence[BridgeSeen],
+    contacts: Iterable[ContactSeen],
+    recordings: AbstractSet[str],
+    *,
+    arriving: AbstractSet[str] = frozenset(),
+) -> list[Difference]:
+    """Every difference of the eight kinds, in a fixed order.
+
+    `recordings` are the legs a file is being written for. `arriving` are legs we are just dealing with (commands under
+    way): nothing is said about them. An open offer without a channel is a difference too: whoever has just started
+    rings it first (`resume`).
+    """
+    by_id = {channel.id: channel for channel in channels}
+    wants = {want.leg: want for want in wanted if want.leg}
+    calm = [want for want in wants.values() if want.leg not in arriving]
+    gone = [Difference(Kind.CHANNEL_GONE, want.leg, want) for want in calm if want.leg not in by_id]
+    members: dict[str, tuple[str, ...]] = {}
+    for bridge in bridges:
+        members[bridge.id] = (*members.get(bridge.id, ()), *bridge.members)
+    # The entry script planned the call and the channel came to us, but nobody took it up.
+    stuck = [
+        Difference(Kind.UNKNOWN_WAITING_CALLER, want.leg, want, by_id[want.leg])
+        for want in calm
+        if want.doing == "arriving" and want.leg in by_id and by_id[want.leg].ours
+    ]
+    apart = [
+        Difference(Kind.BRIDGE_WITHOUT_MEMBER, want.leg, want, by_id[want.leg])
+        for want in calm
+        if want.doing == "talking"
+        and want.bridge
+        and want.leg in by_id
+        and by_id[want.leg].ours
+        and want.leg not in members.get(want.bridge, ())
+    ]
+    silent = [
+        Difference(Kind.MISSING_RECORDING, want.leg, want)
+        for want in calm
+        if want.doing == "talking" and want.recording and want.leg in by_id and want.leg not in recordings
+    ]
+    agents = {contact.extension: contact.seat for contact in contacts}
+    strangers = [
+        difference
+        for channel in channels
+        if channel.id not in wants and channel.id not in arriving
+        if (difference := _stranger(channel, wants, agents)) is not None
+    ]
+    phones = [
+        Difference(Kind.CONTACT_GONE, contact.seat, contact=contact)
+        for contact in contacts
+        if contact.reachable != contact.believed
+    ]
+    return [*gone, *stuck, *apart, *silent, *strangers, *phones]
+
+
+def _stranger(channel: ChannelSeen, wants: Mapping[str, WantedLeg], agents: Mapping[str, str]) -> Difference | None:
+    """What a channel that nothing wants is."""
+    role = channel.words[0] if channel.words else ""
+    if channel.offer and channel.offer != channel.id and channel.offer in wants:
+        return Difference(Kind.TWO_CHANNELS_FOR_ONE_OFFER, channel.id, wants[channel.offer], channel)
+    if role == "entry" and not channel.item:
+        return Difference(Kind.UNKNOWN_WAITING_CALLER, channel.id, seen=channel)
+    if channel.ours and role != "dial":
+        return Difference(Kind.GHOST_CHANNEL, channel.id, seen=channel)
+    if channel.extension in agents and channel.state == "Up":
+        return Difference(Kind.UNKNOWN_CALL_ON_AGENT, channel.id, seen=channel)
+    return Difference(Kind.GHOST_CHANNEL, channel.id, seen=channel) if channel.ours else None
+
+
+# --- after a start or a reconnection -----------------------------------------------------------------------------
+
+
+def resume(
+    wanted: Sequence[WantedLeg], channels: Sequence[ChannelSeen], bridges: Sequence[BridgeSeen]
+) -> tuple[list[Input], list[Effect]]:
+    """What was decided but not carried out, or happened but was not told: inputs first, then effects, in order."""
+    by_id = {channel.id: channel for channel in channels}
+    holding = {member for bridge in bridges if bridge.type == "holding" for member in bridge.members}
+    customers = {want.item: want.leg for want in wanted if want.role == "customer"}
+    inputs: list[Input] = []
+    effects: list[Effect] = []
+    for want in wanted:
+        channel = by_id.get(want.leg)
+        if want.role == "customer" and channel is not None and channel.ours:
+            inputs += [LegArrived(want.leg)] if want.doing == "arriving" else []
+            effects += _resume_customer(want, channel, want.leg in holding)
+        elif want.role == "seat" and want.doing == "ringing":
+            if channel is not None and channel.state == "Up":
+                inputs.append(OfferAnswered(want.leg))
+            elif channel is None or channel.state == "Down":
+                customer = customers.get(want.item, "")
+                effects.append(
+                    RingSeat(want.leg, want.item, want.seat, want.extension, customer, want.queue, want.expires_at)
+                )
+    effects += _resume_talks(wanted, by_id, {bridge.id: bridge.members for bridge in bridges})
+    return inputs, effects
+
+
+def _resume_customer(want: WantedLeg, channel: ChannelSeen, in_music: bool) -> list[Effect]:
+    if want.doing == "arriving":
+        return []
+    effects: list[Effect] = [AnswerLeg(want.item, want.leg)] if channel.state != "Up" else []
+    if want.doing == "prompt" and want.prompt and want.token:
+        effects.append(Gather(want.item, want.leg, want.prompt, want.token))
+    elif want.doing == "waiting" and not in_music:
+        effects.append(HoldMusic(want.item, want.leg, want.queue))
+    return effects
+
+
+def _resume_talks(
+    wanted: Sequence[WantedLeg], by_id: Mapping[str, ChannelSeen], members: Mapping[str, Sequence[str]]
+) -> list[Effect]:
+    """Conversations that were accepted but never joined: their bridge does not exist yet."""
+    effects: list[Effect] = []
+    customers = {want.item: want for want in wanted if want.role == "customer" and want.doing == "talking"}
+    for want in wanted:
+        customer = customers.get(want.item)
+        if want.role != "seat" or want.doing != "talking" or customer is None or want.bridge in members:
+            continue
+        if want.leg in by_id and customer.leg in by_id:
+            effects.append(Connect(want.item, want.seat, customer.leg, want.leg, want.bridge))
+            if customer.recording:
+                effects.append(StartRecording(want.item, customer.leg, customer.recording))
+    return effects
+
+
+# --- when is a difference a fault --------------------------------------------------------------------------------
+
+
+RETRY = 3
+"""Comparisons after which healing is tried again, should the difference still be there; it is counted once."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """Remembers what was seen last time and what was healed."""
+
+    seen: frozenset[tuple[str, str]] = frozenset()
+    healed: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def due(self, differences: Sequence[Difference], *, at_once: bool = False) -> list[tuple[Difference, bool]]:
+        """Those to heal now, each with whether it is to be counted (the first time only)."""
+        now = {difference.key: difference for difference in differences}
+        self.healed = {key: count + 1 for key, count in self.healed.items() if key in now}
+        result = []
+        for key, difference in now.items():
+            if key in self.healed:
+                if self.healed[key] % RETRY == 0:
+                    result.append((difference, False))
+            elif at_once or key in self.seen:
+                self.healed[key] = 0
+                result.append((difference, True))
+        self.seen = frozenset(now)
+        return result
