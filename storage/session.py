@@ -16,13 +16,15 @@ from sqlalchemy.orm import Session, sessionmaker
 
 BUSY_TIMEOUT_MS = 5000  # writers take turns; the longest one, a consumer's batch, takes 10-20 ms
 BEGIN = "ringside_begin"
+READ = "BEGIN"
 WRITE = "BEGIN IMMEDIATE"  # take the write lock first: a later upgrade of a read lock fails at once with SQLITE_BUSY
 
 
 def make_engine(url: str, *, pool_size: int = 8) -> Engine:
     """An engine with the rules both databases need; connections open when they are first used.
 
-    SQLite: WAL, synchronous=FULL (an acknowledged commit survives a power cut), foreign keys, explicit BEGIN.
+    SQLite: WAL, synchronous=FULL (an acknowledged commit survives a power cut), foreign keys, explicit BEGIN; what is
+    not begun with `execution_options(**{BEGIN: WRITE})` can only read. In memory is refused.
     PostgreSQL: psycopg 3, synchronous_commit on, times in UTC.
     """
     if make_url(url).get_backend_name() == "sqlite":
@@ -41,9 +43,10 @@ def make_engine(url: str, *, pool_size: int = 8) -> Engine:
 
 
 def _sqlite_engine(url: str, pool_size: int) -> Engine:
-    database = make_url(url).database
-    if database and database != ":memory:":
-        Path(database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = make_url(url).database
+    if not file or file == ":memory:":
+        raise ValueError("SQLite needs a file: in memory each connection would have a database of its own")
+    Path(file).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = create_engine(url, pool_size=pool_size, max_overflow=8)
 
     @event.listens_for(engine, "connect")
@@ -60,7 +63,9 @@ def _sqlite_engine(url: str, pool_size: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get(BEGIN, "BEGIN"))
+        begin = connection.get_execution_options().get(BEGIN, READ)
+        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if begin == WRITE else 'ON'}")
+        connection.exec_driver_sql(begin)
 
     return engine
 
@@ -74,14 +79,14 @@ class Database:
         self.on_postgres = self.engine.dialect.name == "postgresql"
         # On PostgreSQL a report's several queries see one state of the tables, as they do on SQLite.
         snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True} if self.on_postgres else {}
-        reader = self.engine.execution_options(**snapshot)
+        reader = self.engine.execution_options(**{BEGIN: READ}, **snapshot)
         writer = self.engine.execution_options(**{BEGIN: WRITE})
         self._reader = sessionmaker(reader, expire_on_commit=False, autoflush=False)
         self._writer = sessionmaker(writer, expire_on_commit=False)
 
     @contextmanager
     def read(self) -> Generator[Session]:
-        """A session that sees one state of the tables and leaves nothing behind: it always ends in a rollback."""
+        """A session that sees one state of the tables. It always ends in a rollback; a write in it is an error."""
         with self._reader() as session:
             yield session
 
