@@ -22,6 +22,7 @@ from pathlib import Path
 from acd import why
 from acd.core import codec
 from acd.core import inputs as i
+from acd.core.model import SECOND
 from tests.support import rules
 from tests.support.choose import Choose, Seeded, pick, seldom
 from tests.support.table import (
@@ -35,7 +36,7 @@ from tests.support.table import (
     missing,
     text_table,
 )
-from tests.support.world import SECOND, Violation, World, replay, stored_line
+from tests.support.world import Violation, World, replay, stored_line
 from tools.figures import Row, report
 from tools.say import ROOT, say
 
@@ -80,11 +81,11 @@ FREE_WEIGHTS = weighted(rules.ABOUT_NEITHER)
 
 
 def next_input(world: World, choose: Choose, counts: Counter[Cell]) -> i.Input | None:
-    """Something that may happen now; a quarter of them is steered to what was met least."""
+    """Something that may happen now; a third of them is steered to what was met least."""
     lot = choose.below(100)
-    if lot < 25:
+    if lot < 35:
         return _least_met(world, choose, counts)
-    if lot < 55:
+    if lot < 60:
         return rules.ABOUT_NEITHER[pick(choose, FREE_WEIGHTS)][0](world, choose)
     if lot < 80:
         return rules.ABOUT_SEATS[pick(choose, SEAT_WEIGHTS)][0](world, choose, rules.subject_seat(choose))
@@ -123,7 +124,7 @@ def episode(seed: int, steps: int, tally: Tally) -> World:
         given = next_input(world, choose, tally.cells)
         if given is None:
             continue
-        for cell in cells(world.state, given):
+        for cell in cells(world, given):
             tally.cells[cell] += 1
         tally.kinds[codec.kind_of(given)] += 1
         world.give(given)
