@@ -246,7 +246,9 @@ class Session:
     def _listen(self, number: int) -> None:
         if number not in self._heard:
             return
-        now = self._phone.hears(number, self._args.tones)
+        now: dict[int, float] = {}
+        with contextlib.suppress(PhoneError):
+            now = self._phone.hears(number, self._args.tones)
         if frozenset(now) != self._heard[number]:
             self._heard[number] = frozenset(now)
             self._say(as_json(Heard(time.monotonic(), number, now)))
@@ -473,10 +475,24 @@ def _signals(handler: Callable[[], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {s: signal.signal(s, lambda *_: handler()) for s in (signal.SIGINT, signal.SIGTERM)}
+    # Python runs a handler in the main thread only, and that thread may be asleep in the queue while the signal comes
+    # to one of the library's threads. The wake-up pipe is written by the C handler itself, in whichever thread.
+    heard, told = os.pipe()
+    os.set_blocking(told, False)
+
+    def watch() -> None:
+        while os.read(heard, 1):
+            handler()
+        os.close(heard)
+
+    before = {s: signal.signal(s, lambda *_: None) for s in (signal.SIGINT, signal.SIGTERM)}
+    pipe_before = signal.set_wakeup_fd(told)
+    threading.Thread(target=watch, name="signals", daemon=True).start()
     try:
         yield
     finally:
+        signal.set_wakeup_fd(pipe_before)
+        os.close(told)
         for number, old in before.items():
             signal.signal(number, old)
 

@@ -118,6 +118,7 @@ class PhoneProcess:
         argv += ["--listen"] * listen + ["--no-register"] * (not register)
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # what lies in the current folder is not for the phone to import
             "-m",
             "softphone",
             *argv,

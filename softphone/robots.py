@@ -145,7 +145,8 @@ class CallerRobot:
         self._known = frozenset(tones.KNOWN) | plan.person_tones | {hz for hz in extra if hz is not None}
 
     async def run(self) -> CallerResult:
-        """Place the call and see it through. Raises PhoneGone when the phone itself dies."""
+        """Place the call and see it through. Raises PhoneGone when the phone itself dies, CommandRefused when
+        the server's name is unknown."""
         plan = self.plan
         with tempfile.TemporaryDirectory(prefix="ringside-caller-") as folder:
             async with await PhoneProcess.start(
@@ -273,10 +274,12 @@ class AgentRobot:
         return cls(plan, phone, folder)
 
     async def until_handled(self, count: int, within: float = 30.0) -> list[HandledCall]:
-        """Wait until ``count`` calls have ended here; all of them. Raises NotSaid."""
+        """Wait until ``count`` calls have ended here; all of them. Raises NotSaid, PhoneGone."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within), self._changed:
                 while len(self.handled) < count:
+                    if not self.phone.alive:
+                        raise PhoneGone(None, f"the phone of agent {self.plan.extension} is gone")
                     await self._changed.wait()
                 return list(self.handled)
         raise NotSaid(f"agent {self.plan.extension}: {len(self.handled)} of {count} calls within {within:g} s")
@@ -304,11 +307,13 @@ class AgentRobot:
             for _ in itertools.count():
                 said = await self.phone.first_of({"incoming": lambda _: True}, since=since, within=None)
                 if said is None:
-                    return
+                    break
                 since = said.index + 1
                 task = asyncio.create_task(self._handle(said, self.plan))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+        async with self._changed:
+            self._changed.notify_all()
 
     async def _handle(self, incoming: Said, plan: AgentPlan) -> None:
         with contextlib.suppress(PhoneGone):

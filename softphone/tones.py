@@ -31,7 +31,8 @@ FLOOR = 0.02
 SILENCE = 0.003
 """RMS under which a stretch counts as silent (G.711 noise of a silent line is under 0.001)."""
 KNOWN = (440, 660, 880, 1100, 1320, 1540, 1760, 1980, 2200, 2420, 2640)
-"""The tones looked for when none are named; 220 Hz apart, so no two share a bin in 0.1 s."""
+"""The tones looked for when none are named; 220 Hz apart, so no two share a bin in 0.1 s. Mind that Asterisk's own
+ringing sound is 440 + 480 Hz: a caller who hears 440 may hear just that, so let no agent play it."""
 WINDOW_S = 0.1
 LEAST_WINDOWS = 2
 """A tone that starts or stops inside one window smears over it; two windows are no accident."""

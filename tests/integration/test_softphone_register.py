@@ -239,6 +239,25 @@ async def test_a_caller_loses_patience_with_a_silent_agent(registrar: Registrar)
     assert (handled.answered, handled.ended_by) == (False, "them")
 
 
+async def test_a_caller_gives_up_on_a_dead_server() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+        mute.bind(("127.0.0.1", 0))
+        server = f"127.0.0.1:{mute.getsockname()[1]}"
+        began = time.monotonic()
+        result = await CallerRobot(CallerPlan(server=server, to="81", patience_s=0.6)).run()
+        assert time.monotonic() - began < 3
+    assert result.gave_up
+    assert (result.answered, result.code, result.recorded) == (False, 487, None)
+
+
+async def test_the_death_of_an_agents_phone_is_told(registrar: Registrar) -> None:
+    async with await AgentRobot.start(dataclasses.replace(AGENT, server=registrar.address)) as agent:
+        waiting = asyncio.create_task(agent.until_handled(1))
+        await agent.phone.kill()
+        with pytest.raises(PhoneGone):
+            await waiting
+
+
 async def test_an_answer_without_a_person_is_no_connection(registrar: Registrar) -> None:
     """The agent's side plays 1540 Hz, as music on hold would: the caller waits for 660 and gives up."""
     plan = dataclasses.replace(AGENT, server=registrar.address, tone_hz=1540)
