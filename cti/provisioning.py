@@ -1,5 +1,6 @@
 """Extensions made, changed and removed while Asterisk runs, by ARI push configuration: three objects each (auth, aor,
-endpoint) in astdb, in force at once, there after kill -9. And the members of the fall-back queue, by AMI.
+endpoint) in astdb, in force at once. astdb is written once a second, so after a kill -9 the last second may be lost:
+who provisions puts everything again when Asterisk has been started. And the members of the fall-back queue, by AMI.
 """
 
 from __future__ import annotations
@@ -104,7 +105,9 @@ def objects(given: Extension, qualify_s: int) -> dict[str, dict[str, str]]:
         "rewrite_contact": "yes",
         "send_pai": "yes",
         "dtmf_mode": "rfc4733",
-        "set_var": "PJSIP_TRANSFER_HANDLING()=ari-only",
+        # A phone's REFER is refused (603). `set_var=PJSIP_TRANSFER_HANDLING()=ari-only` does not come through astdb
+        # (22.10.1 stores it empty), and Asterisk's own handling would move the call behind our back.
+        "allow_transfer": "no",
     }
     if given.kind is PhoneKind.BROWSER:
         timeout = str(BROWSER_RTP_TIMEOUT_S)
@@ -121,6 +124,8 @@ def objects(given: Extension, qualify_s: int) -> dict[str, dict[str, str]]:
             "max_contacts": "1",
             "remove_existing": "yes",
             "minimum_expiration": "30",
+            "default_expiration": "300",
+            "maximum_expiration": "600",
             "qualify_frequency": str(qualify_s),
             "qualify_timeout": "3.0",
         },

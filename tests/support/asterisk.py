@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import random
 import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
+from urllib.parse import urlencode
+
+from websockets.asyncio.client import connect
 
 from cti.ami import Ami
 from cti.asterisk import AsteriskFailed, AsteriskProcess
@@ -83,3 +88,47 @@ async def originate(box: AsteriskProcess, channel: str, application: str, data: 
     """Let Asterisk call `channel` and run an application on this end. `more` are headers of the Originate action."""
     async with Ami(box.settings) as ami:
         await ami.action("Originate", Channel=channel, Application=application, Data=data, Async="true", **more)
+
+
+async def soon(look: Callable[[], T | Awaitable[T]], what: str, limit_s: float = 5.0) -> T:
+    """What `look` gives (awaited if need be) as soon as it is true; fails after the limit."""
+    end = time.monotonic() + limit_s
+    while True:
+        given = look()
+        found = await given if isinstance(given, Awaitable) else given
+        if found:
+            return found
+        assert time.monotonic() < end, f"not within {limit_s:g} s: {what}"
+        await asyncio.sleep(0.02)
+
+
+class App:
+    """The Stasis application, connected and doing nothing: keeps the events it got."""
+
+    def __init__(self, box: AsteriskProcess) -> None:
+        self._box = box
+        self.events: list[dict[str, Any]] = []
+
+    async def __aenter__(self) -> Self:
+        given = self._box.settings
+        query = urlencode({"app": given.app, "api_key": f"{given.ari_user}:{given.ari_password}"})
+        self._socket = await connect(f"ws://{given.http_host}:{given.http_port}/ari/events?{query}", proxy=None)
+        self._reader = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._socket.close()
+        await asyncio.gather(self._reader, return_exceptions=True)
+
+    async def _read(self) -> None:
+        async for frame in self._socket:
+            self.events.append(json.loads(frame))
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        """The events of that type so far."""
+        return [event for event in self.events if event["type"] == kind]
+
+    async def starts(self, number: int, limit_s: float = 5.0) -> list[dict[str, Any]]:
+        """Wait for that many StasisStart events."""
+        await soon(lambda: len(self.of("StasisStart")) >= number, f"{number} StasisStart", limit_s)
+        return self.of("StasisStart")

@@ -1,0 +1,144 @@
+"""Extensions made and removed while Asterisk runs, seen by real phones."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from dataclasses import replace
+
+import pytest
+
+from cti.ami import Ami
+from cti.asterisk import AsteriskProcess
+from cti.provisioning import (
+    Extension,
+    FallbackMembers,
+    PhoneKind,
+    Provisioning,
+    ProvisioningFailed,
+    http_call,
+    shown_name,
+)
+from softphone.process import PhoneGone, PhoneProcess
+from tests.asterisk.conftest import MakeAsterisk
+from tests.support.asterisk import soon
+
+pytestmark = [pytest.mark.asyncio]
+
+
+def server_of(box: AsteriskProcess) -> str:
+    return f"{box.settings.sip_host}:{box.settings.sip_port}"
+
+
+async def may_register(box: AsteriskProcess, number: str, password: str) -> bool:
+    try:
+        async with await PhoneProcess.start(number, server=server_of(box), password=password):
+            return True
+    except PhoneGone as gone:
+        if gone.code != 3:  # not refused but a dead server, say
+            raise
+        return False
+
+
+def stored(box: AsteriskProcess) -> str:
+    """What lies in astdb on the disk; Asterisk commits once a second."""
+    file = f"file:{box.settings.work}/var/astdb.sqlite3?mode=ro"
+    with contextlib.closing(sqlite3.connect(file, uri=True)) as link:
+        return "\n".join(f"{key} {value}" for key, value in link.execute("select key, value from astdb"))
+
+
+@pytest.mark.softphone
+async def test_a_phone_registers_until_its_extension_is_removed(asterisk: AsteriskProcess) -> None:
+    provisioning = Provisioning(http_call(asterisk.settings))
+    password = await provisioning.put(Extension("1001", "王小明"))
+    assert re.fullmatch(r"[A-Za-z0-9]{20}", password)
+    assert await may_register(asterisk, "1001", password)
+    assert not await may_register(asterisk, "1001", "wrong-wrong-wrong")
+    changed = await provisioning.set_password("1001")
+    assert not await may_register(asterisk, "1001", password)
+    assert await may_register(asterisk, "1001", changed)
+    await provisioning.remove("1001")
+    await provisioning.remove("1001")
+    assert not await may_register(asterisk, "1001", changed)
+
+
+@pytest.mark.softphone
+async def test_extensions_and_fallback_members_survive_kill_9(make_asterisk: MakeAsterisk) -> None:
+    box = make_asterisk()
+    provisioning = Provisioning(http_call(box.settings))
+    password = await provisioning.put(Extension("1001"))
+    await provisioning.put(Extension("1002"))
+    async with Ami(box.settings) as ami:
+        await FallbackMembers(ami).set({"ann": "1001", "bob": "1002"})
+        await FallbackMembers(ami).set({"ann": "1001", "bob": "1002"})
+    await soon(
+        lambda: "ps_endpoints/endpoint/1002" in stored(box) and "PJSIP/1002" in stored(box), "all is on the disk"
+    )
+    box.kill()
+    assert box.ensure()
+    assert await may_register(box, "1001", password)
+    assert await provisioning.listed() == ["1001", "1002"]
+    async with Ami(box.settings) as ami:
+        members = FallbackMembers(ami)
+        assert await members.listed() == {"ann": "1001", "bob": "1002"}
+        await members.set({"bob": "1001"})
+        assert await members.listed() == {"bob": "1001"}
+
+
+async def test_leftovers_are_listed_and_removed_and_the_files_own_endpoints_stay(make_asterisk: MakeAsterisk) -> None:
+    box = make_asterisk()
+    provisioning = Provisioning(http_call(box.settings))
+    for number in ("1003", "1001", "1002"):
+        await provisioning.put(Extension(number))
+    assert await provisioning.listed() == ["1001", "1002", "1003"]
+    assert await provisioning.remove_leftovers({"1002": "ann"}) == ["1001", "1003"]
+    assert await provisioning.listed() == ["1002"]
+    assert "anonymous" in box.cli("pjsip show endpoints")
+
+
+async def test_an_endpoint_is_what_the_rules_demand(asterisk: AsteriskProcess) -> None:
+    provisioning = Provisioning(http_call(asterisk.settings))
+    await provisioning.put(Extension("1005", 'Eve" <1>;x,${SHELL(id)}', kind=PhoneKind.SIP))
+    await provisioning.put(Extension("1006", kind=PhoneKind.BROWSER))
+
+    def shown(number: str, kind: str = "endpoint") -> dict[str, str]:
+        lines = asterisk.cli(f"pjsip show {kind} {number}").splitlines()
+        return {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in lines) if colon}
+
+    desk, browser = shown("1005"), shown("1006")
+    assert desk["context"] == browser["context"] == "from-agents"
+    assert desk["allow"] == "(ulaw|alaw|g722|opus)"
+    assert desk["direct_media"] == browser["direct_media"] == "false"
+    assert desk["allow_transfer"] == browser["allow_transfer"] == "false"
+    assert desk["callerid"] == '"Eve 1 x SHELL(id)" <1005>'
+    for number in ("1005", "1006"):
+        aor = shown(number, "aor")
+        assert (aor["max_contacts"], aor["remove_existing"], aor["qualify_frequency"]) == ("1", "true", "15")
+    assert (desk["rtp_timeout"], browser["rtp_timeout"]) == ("0", "30")
+    assert browser["webrtc"] == "yes"
+    # A desk phone made a browser's, and back: the later word holds.
+    await provisioning.put(Extension("1005", kind=PhoneKind.BROWSER))
+    assert shown("1005")["webrtc"] == "yes"
+    await provisioning.put(Extension("1005", kind=PhoneKind.SIP))
+    assert shown("1005")["webrtc"] == "no"
+    assert shown("1005")["rtp_timeout"] == "0"
+
+
+@pytest.mark.parametrize("number", ["", "1", "10x", "anonymous", "../1001", "1001\n", "1" * 13, "１００１"])
+async def test_only_digits_are_extensions(number: str) -> None:
+    with pytest.raises(ValueError, match="2 to 12 digits"):
+        Extension(number)
+
+
+async def test_refusals_are_told_and_a_dead_asterisk_is_an_oserror(asterisk: AsteriskProcess) -> None:
+    async def refused(method: str, path: str, body: object) -> tuple[int, object]:
+        return 400, {"message": "no such field"}
+
+    with pytest.raises(ProvisioningFailed, match="auth of extension 1001: Asterisk answered 400 no such field"):
+        await Provisioning(refused).put(Extension("1001"))
+    with pytest.raises(ValueError, match="12 to 64"):
+        Extension("1001", password="short")
+    with pytest.raises(OSError):  # noqa: PT011  # nobody listens on port 1
+        await Provisioning(http_call(replace(asterisk.settings, http_port=1))).put(Extension("1001"))
+    assert shown_name("a\nb\x00" + "c" * 99) == "a b" + "c" * 37
