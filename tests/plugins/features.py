@@ -22,9 +22,7 @@ RANK = {"passed": 0, "skipped": 1, "failed": 2}
 def pytest_addoption(parser: pytest.Parser) -> None:
     """--results FILE, --only-features."""
     parser.addoption("--only-features", action="store_true", help="run only tests that bear a feature mark")
-    parser.addoption(
-        "--results", type=Path, default=None, help="write each test's outcome and feature ids there"
-    )
+    parser.addoption("--results", type=Path, default=None, help="write each test's outcome and feature ids there")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -46,9 +44,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ids = ids_of(item)
         unknown = [name for name in ids if name not in known]
         if unknown:
-            raise pytest.UsageError(
-                f"{item.nodeid}: no such feature in docs/features.toml: {', '.join(unknown)}"
-            )
+            raise pytest.UsageError(f"{item.nodeid}: no such feature in docs/features.toml: {', '.join(unknown)}")
         item.user_properties.extend((PROPERTY, name) for name in ids)
     if config.getoption("--only-features"):
         items[:] = [item for item in items if ids_of(item)]
@@ -65,9 +61,7 @@ class Results:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the worst outcome of the phases."""
         ids = [value for key, value in report.user_properties if key == PROPERTY]
-        test = self.tests.setdefault(
-            report.nodeid, {"nodeid": report.nodeid, "features": ids, "outcome": "passed"}
-        )
+        test = self.tests.setdefault(report.nodeid, {"nodeid": report.nodeid, "features": ids, "outcome": "passed"})
         test["outcome"] = max(str(test["outcome"]), report.outcome, key=RANK.__getitem__)
 
     @pytest.hookimpl(wrapper=True)
