@@ -33,15 +33,39 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{12,64}")
 _NOT_IN_NAME = re.compile(r'["<>\\;,&|${}\[\]]')
 
 
-class ProvisioningFailed(Exception):
-    """Asterisk did not take it; the text says what it answered."""
-
-
 class PhoneKind(StrEnum):
     """What registers as an extension."""
 
     SIP = "sip"
     BROWSER = "browser"
+
+
+# A later PUT keeps the fields it does not name, and webrtc=yes sets others: each kind says all of them, so that an
+# extension may change its kind.
+_KIND_FIELDS: dict[PhoneKind, dict[str, str]] = {
+    PhoneKind.SIP: {
+        "webrtc": "no",
+        "use_avpf": "no",
+        "media_encryption": "no",
+        "ice_support": "no",
+        "rtcp_mux": "no",
+        "media_use_received_transport": "no",
+        "dtls_auto_generate_cert": "no",
+        "rtp_timeout": "0",
+        "rtp_timeout_hold": "0",
+    },
+    PhoneKind.BROWSER: {
+        "allow": "opus,ulaw,alaw,g722",
+        "webrtc": "yes",
+        "dtls_auto_generate_cert": "yes",
+        "rtp_timeout": str(BROWSER_RTP_TIMEOUT_S),
+        "rtp_timeout_hold": str(BROWSER_RTP_TIMEOUT_S),
+    },
+}
+
+
+class ProvisioningFailed(Exception):
+    """Asterisk did not take it; the text says what it answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +133,7 @@ def objects(given: Extension, qualify_s: int) -> dict[str, dict[str, str]]:
         # (22.10.1 stores it empty), and Asterisk's own handling would move the call behind our back.
         "allow_transfer": "no",
     }
-    if given.kind is PhoneKind.BROWSER:
-        timeout = str(BROWSER_RTP_TIMEOUT_S)
-        endpoint |= {
-            "allow": "opus,ulaw,alaw,g722",
-            "webrtc": "yes",
-            "dtls_auto_generate_cert": "yes",
-            "rtp_timeout": timeout,
-            "rtp_timeout_hold": timeout,
-        }
+    endpoint |= _KIND_FIELDS[given.kind]
     return {
         "auth": {"auth_type": "userpass", "username": number, "password": given.password},
         "aor": {
