@@ -30,7 +30,7 @@ def other_default(_context: object, _found: object, _column: object, found: str 
 
 
 def plain(default: str | None) -> str:
-    bare = (default or "").split("::")[0].strip("('')")
+    bare = (default or "").split("::")[0].strip("()'")
     return {"true": "1", "false": "0"}.get(bare, bare)
 
 
