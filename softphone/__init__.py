@@ -42,8 +42,8 @@ phone 26 MB, idle 0.4 % of a core. A phone ends when its driver ends, even by ki
 
 Events: ready, registered, register-failed, unregistered, calling, incoming, ringing, answered, media, dtmf, heard,
 recorded, ended, transfer-requested, transfer, replaced, done, error. Their fields: ``softphone.events``. Commands: see
-``softphone.cli.COMMANDS``. ``listen=True`` adds a ``heard`` event whenever the set of heard tones changes; the tones
-known are ``softphone.tones.KNOWN`` unless ``tones=(...)`` names others (keep 100 Hz between them).
+``softphone.session.COMMANDS``. ``listen=True`` adds a ``heard`` event whenever the set of heard tones changes; the
+tones known are ``softphone.tones.KNOWN`` unless ``tones=(...)`` names others (keep 100 Hz between them).
 
 A phone that is to vanish: ``await phone.do("unregister")`` (and ``"register"`` again), or ``await phone.kill()``
 for a power cut. ``do("stats")`` gives the RTP counters of a call.

@@ -1,7 +1,7 @@
 """The phone as a program: events on standard output, commands on standard input, one JSON object a line.
 
 ``run(argv)`` is ``ringside phone``. Exit codes are in ``Exit``. Events are those of ``softphone.events`` and
-``ready``, ``done``, ``error``, ``stats``; a command may carry an ``id``, which its answer carries back. The end
+``ready``, ``done``, ``error``; commands are those of ``softphone.session``. The end
 of standard input ends the phone, so no phone outlives the program that drives it; ``--stay`` lifts that.
 """
 
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import heapq
-import itertools
 import json
 import os
 import queue
@@ -21,32 +19,25 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from enum import IntEnum
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from softphone import tones
 from softphone.errors import PhoneError
-from softphone.events import (
-    Answered,
-    Ended,
-    Event,
-    Heard,
-    Incoming,
-    Media,
-    as_json,
-)
+from softphone.events import as_json
+from softphone.session import CommandError, Manner, Quit, Session, check_wav
+from softphone.settings import RegisterResult, Settings
 
 if TYPE_CHECKING:
-    from softphone.phone import Phone, RegisterResult
+    from softphone.phone import Phone
 
 ENVIRONMENT_VARIABLE = "RINGSIDE_PHONE_PASSWORD"
 REFUSED = frozenset({401, 403, 404, 407})
 """Answers to REGISTER that say: this extension with this password, no. Anything else is a dead server."""
 REGISTER_LIMIT_S = 5.0
 CLOSE_LIMIT_S = 8.0
-LISTEN_EVERY_S = 0.1
 LINE_LIMIT = 8192
 HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
@@ -58,10 +49,6 @@ class Exit(IntEnum):
     WRONG_PASSWORD = 3
     SERVER_DEAD = 4
     NOT_INSTALLED = 5
-
-
-class CommandError(Exception):
-    """A command that cannot be carried out; the text says why."""
 
 
 def _number(low: int, high: int) -> Callable[[str], int]:
@@ -173,280 +160,7 @@ class _Output:
         os.close(self._kept)
 
 
-class _Quit:
-    """Put in the inbox when the program is to end."""
-
-
-class Session:
-    """One run of the program: the phone's events and the reader's lines meet in one inbox, in one thread."""
-
-    def __init__(self, args: argparse.Namespace, say: Callable[[dict[str, Any]], None], scratch: Path) -> None:
-        self._args, self._say, self._scratch = args, say, scratch
-        self.inbox: queue.SimpleQueue[Event | str | _Quit] = queue.SimpleQueue()
-        self._due: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = itertools.count()
-        self._up: set[int] = set()
-        self._waiting: set[int] = set()
-        self._heard: dict[int, frozenset[int]] = {}
-        self._phone: Phone
-
-    def run(self, phone: Phone) -> None:
-        """Serve until told to quit."""
-        self._phone = phone
-        while True:
-            item = self._next()
-            if isinstance(item, _Quit):
-                return
-            if isinstance(item, str):
-                if self._command(item):
-                    return
-            elif item is not None:
-                self._event(item)
-
-    def _next(self) -> Event | str | _Quit | None:
-        """The next thing to handle; None after a timer has run."""
-        wait = max(0.0, self._due[0][0] - time.monotonic()) if self._due else None
-        with contextlib.suppress(queue.Empty):
-            return self.inbox.get(timeout=wait)
-        heapq.heappop(self._due)[2]()
-        return None
-
-    def _after(self, seconds: float, job: Callable[[], None]) -> None:
-        heapq.heappush(self._due, (time.monotonic() + seconds, next(self._order), job))
-
-    # -- events -----------------------------------------------------------------------------------------
-
-    def _event(self, event: Event) -> None:
-        self._say(as_json(event))
-        match event:
-            case Incoming(call=number):
-                self._waiting.add(number)
-                if self._args.auto_answer is not None:
-                    self._after(self._args.auto_answer, lambda: self._answer_by_itself(number))
-            case Answered(call=number):
-                self._waiting.discard(number)
-                self._up.add(number)
-            case Media(call=number, status="active") if self._args.listen and number not in self._heard:
-                self._heard[number] = frozenset()
-                self._after(LISTEN_EVERY_S, lambda: self._listen(number))
-            case Ended(call=number):
-                self._waiting.discard(number)
-                self._up.discard(number)
-                self._heard.pop(number, None)
-
-    def _answer_by_itself(self, number: int) -> None:
-        """Not while another call is up: a person has one pair of ears; the call rings on until that ends."""
-        if number not in self._waiting:
-            return
-        if self._up:
-            self._after(LISTEN_EVERY_S, lambda: self._answer_by_itself(number))
-            return
-        self._quietly(lambda: self._phone.answer(number))
-
-    def _listen(self, number: int) -> None:
-        if number not in self._heard:
-            return
-        now: dict[int, float] = {}
-        with contextlib.suppress(PhoneError):
-            now = self._phone.hears(number, self._args.tones)
-        if frozenset(now) != self._heard[number]:
-            self._heard[number] = frozenset(now)
-            self._say(as_json(Heard(time.monotonic(), number, now)))
-        self._after(LISTEN_EVERY_S, lambda: self._listen(number))
-
-    def _quietly(self, job: Callable[[], None]) -> None:
-        try:
-            job()
-        except PhoneError as error:
-            self._say({"event": "error", "say": str(error)})
-
-    # -- commands ---------------------------------------------------------------------------------------
-
-    def _command(self, line: str) -> bool:
-        """Carry out one line; whether it was the last."""
-        order: dict[str, Any] = {}
-        try:
-            order = _order(line)
-            name = order["do"]
-            if name == "quit":
-                return True
-            action = COMMANDS.get(name)
-            if action is None:
-                raise CommandError(f"unknown command {name[:40]!r}; known: {', '.join([*COMMANDS, 'quit'])}")
-            answer = action(self, order)
-            self._say({"event": "done", "do": name, **answer, **_id(order)})
-        except (CommandError, PhoneError, OSError) as error:
-            self._say({"event": "error", "say": str(error), **_id(order)})
-        return False
-
-    def _which(self, order: dict[str, Any]) -> int:
-        """The call a command is about: the named one, else the newest."""
-        named = order.get("call")
-        calls = self._phone.active()
-        if named is None:
-            if not calls:
-                raise CommandError("there is no call")
-            return calls[-1]
-        if type(named) is not int or named not in calls:
-            raise CommandError(f"there is no call {str(named)[:40]} (any more)")
-        return named
-
-    def _do_call(self, order: dict[str, Any]) -> dict[str, Any]:
-        headers = order.get("headers", {})
-        if not isinstance(headers, dict) or not all(isinstance(v, str) for v in headers.values()):
-            raise CommandError("headers are an object of texts")
-        return {"call": self._phone.call(_text(order, "to"), headers)}
-
-    def _do_answer(self, order: dict[str, Any]) -> dict[str, Any]:
-        code = _integer(order, "code", 200, 180, 299)
-        waiting = sorted(self._waiting)
-        if "call" not in order and not waiting:
-            raise CommandError("no call is waiting to be answered")
-        number = self._which(order) if "call" in order else waiting[0]
-        if number not in self._waiting:
-            raise CommandError(f"call {number} is not waiting to be answered")
-        self._phone.answer(number, code)
-        return {"call": number}
-
-    def _do_decline(self, order: dict[str, Any]) -> dict[str, Any]:
-        code = _integer(order, "code", 486, 300, 699)
-        number = self._which(order)
-        if number not in self._waiting:
-            raise CommandError(f"call {number} is not waiting to be answered")
-        self._phone.decline(number, code)
-        return {"call": number}
-
-    def _do_hold(self, order: dict[str, Any]) -> dict[str, Any]:
-        self._phone.hold(number := self._which(order))
-        return {"call": number}
-
-    def _do_resume(self, order: dict[str, Any]) -> dict[str, Any]:
-        self._phone.resume(number := self._which(order))
-        return {"call": number}
-
-    def _do_mute(self, order: dict[str, Any]) -> dict[str, Any]:
-        self._phone.mute(number := self._which(order), on=True)
-        return {"call": number}
-
-    def _do_unmute(self, order: dict[str, Any]) -> dict[str, Any]:
-        self._phone.mute(number := self._which(order), on=False)
-        return {"call": number}
-
-    def _do_dtmf(self, order: dict[str, Any]) -> dict[str, Any]:
-        self._phone.dtmf(number := self._which(order), _text(order, "digits"))
-        return {"call": number}
-
-    def _do_hangup(self, order: dict[str, Any]) -> dict[str, Any]:
-        self._phone.hang_up(number := self._which(order))
-        return {"call": number}
-
-    def _do_play(self, order: dict[str, Any]) -> dict[str, Any]:
-        number = self._which(order)
-        if "tone" in order:
-            hz = _integer(order, "tone", 0, 1, tones.RATE // 2 - 1)
-            path = tones.write_tone(self._scratch / f"tone-{hz}.wav", hz)
-        else:
-            path = Path(_text(order, "file"))
-            check_wav(path)
-        self._phone.play_file(number, path)
-        return {"call": number}
-
-    def _do_transfer(self, order: dict[str, Any]) -> dict[str, Any]:
-        self._phone.transfer(number := self._which(order), _text(order, "to"))
-        return {"call": number}
-
-    def _do_join(self, order: dict[str, Any]) -> dict[str, Any]:
-        number, other = self._which(order), order.get("other")
-        if type(other) is not int or other not in self._phone.active() or other == number:
-            raise CommandError("other is the number of a second call of ours")
-        self._phone.transfer_attended(number, other)
-        return {"call": number}
-
-    def _do_hears(self, order: dict[str, Any]) -> dict[str, Any]:
-        number = self._which(order)
-        return {"call": number, "tones": self._phone.hears(number, self._args.tones)}
-
-    def _do_stats(self, order: dict[str, Any]) -> dict[str, Any]:
-        number = self._which(order)
-        return {"call": number, **asdict(self._phone.stats(number))}
-
-    def _do_register(self, _: dict[str, Any]) -> dict[str, Any]:
-        result = self._phone.register(self._args.register_timeout)
-        if not result.ok:
-            raise CommandError(f"not registered: {result.code} {result.reason}")
-        return {"code": result.code}
-
-    def _do_unregister(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"confirmed": self._phone.unregister()}
-
-    def _do_calls(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"calls": list(self._phone.active()), "waiting": sorted(self._waiting), "up": sorted(self._up)}
-
-
-COMMANDS: dict[str, Callable[[Session, dict[str, Any]], dict[str, Any]]] = {
-    "call": Session._do_call,
-    "answer": Session._do_answer,
-    "decline": Session._do_decline,
-    "hold": Session._do_hold,
-    "resume": Session._do_resume,
-    "mute": Session._do_mute,
-    "unmute": Session._do_unmute,
-    "dtmf": Session._do_dtmf,
-    "play": Session._do_play,
-    "transfer": Session._do_transfer,
-    "join": Session._do_join,
-    "hears": Session._do_hears,
-    "stats": Session._do_stats,
-    "calls": Session._do_calls,
-    "hangup": Session._do_hangup,
-    "register": Session._do_register,
-    "unregister": Session._do_unregister,
-}
-
-
-def _order(line: str) -> dict[str, Any]:
-    try:
-        order = json.loads(line)
-    except (ValueError, RecursionError):
-        raise CommandError("a command is one JSON object on one line") from None
-    if not isinstance(order, dict) or not isinstance(order.get("do"), str):
-        raise CommandError('a command is a JSON object with a text "do"')
-    return order
-
-
-def _id(order: dict[str, Any]) -> dict[str, Any]:
-    given = order.get("id")
-    return {"id": given} if isinstance(given, (int, str)) else {}
-
-
-def _text(order: dict[str, Any], name: str) -> str:
-    value = order.get(name)
-    if not isinstance(value, str) or not value:
-        raise CommandError(f'{order["do"]} needs a text "{name}"')
-    return value
-
-
-def _integer(order: dict[str, Any], name: str, default: int, low: int, high: int) -> int:
-    value = order.get(name, default)
-    if type(value) is not int or not low <= value <= high:
-        raise CommandError(f'"{name}" is a whole number from {low} to {high}')
-    return value
-
-
-def check_wav(path: Path) -> None:
-    """Raise CommandError unless ``path`` is a WAV that the phone can play: pjsua2 says only a number."""
-    import wave
-
-    try:
-        with wave.open(str(path), "rb") as file:
-            fits = file.getnchannels() == 1 and file.getsampwidth() == 2 and file.getnframes() > 0
-    except (OSError, EOFError, wave.Error) as error:
-        raise CommandError(f"{path}: {error}") from None
-    if not fits:
-        raise CommandError(f"{path}: only a mono WAV of 16 bit with some sound in it can be played")
-
-
-def _read_lines(put: Callable[[str | _Quit], None], stay: bool) -> None:
+def _read_lines(put: Callable[[str | Quit], None], stay: bool) -> None:
     """Standard input into the inbox, line by line; bytes that are no UTF-8 and lines without end do no harm."""
     # os.read and not sys.stdin: the interpreter cannot end while a thread waits inside that one's lock
     rest = b""
@@ -458,7 +172,7 @@ def _read_lines(put: Callable[[str | _Quit], None], stay: bool) -> None:
             if text := line.decode("utf-8", errors="replace").strip():
                 put(text)
     if not stay:
-        put(_Quit())
+        put(Quit())
 
 
 def _last_resort(seconds: float) -> threading.Timer:
@@ -525,7 +239,7 @@ def run(argv: Sequence[str]) -> int:
             file=sys.stderr,
         )
         return Exit.NOT_INSTALLED
-    settings = library.Settings(
+    settings = Settings(
         user=args.extension,
         display_name=args.display_name,
         server=args.server,
@@ -543,10 +257,11 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _session(
-    args: argparse.Namespace, settings: Any, library: Any, output: _Output, scratch: Path, registers: bool
+    args: argparse.Namespace, settings: Settings, library: ModuleType, output: _Output, scratch: Path, registers: bool
 ) -> int:
-    session = Session(args, output.say, scratch)
-    output.when_broken = lambda: session.inbox.put(_Quit())
+    manner = Manner(args.auto_answer, args.listen, args.tones, args.register_timeout)
+    session = Session(manner, output.say, scratch)
+    output.when_broken = lambda: session.inbox.put(Quit())
     play: Path | None = args.play
     if args.tone is not None:
         play = tones.write_tone(scratch / f"tone-{args.tone}.wav", args.tone)
@@ -556,7 +271,7 @@ def _session(
         output.say({"event": "error", "say": f"the phone cannot start: {error}"})
         return Exit.FAILED
     try:
-        with _signals(lambda: session.inbox.put(_Quit())):
+        with _signals(lambda: session.inbox.put(Quit())):
             output.say({"event": "ready", "at": time.monotonic(), "uri": phone.uri, "port": phone.port})
             if registers and (refused := _register(args, phone, session, output)) is not None:
                 return refused
@@ -601,5 +316,5 @@ def _drain(session: Session, output: _Output) -> None:
             item = session.inbox.get_nowait()
         except queue.Empty:
             return
-        if not isinstance(item, (str, _Quit)):
+        if not isinstance(item, (str, Quit)):
             output.say(as_json(item))
