@@ -40,20 +40,9 @@ class PhoneKind(StrEnum):
     BROWSER = "browser"
 
 
-# A later PUT keeps the fields it does not name, and webrtc=yes sets others: each kind says all of them, so that an
-# extension may change its kind.
+# What a kind adds to the endpoint.
 _KIND_FIELDS: dict[PhoneKind, dict[str, str]] = {
-    PhoneKind.SIP: {
-        "webrtc": "no",
-        "use_avpf": "no",
-        "media_encryption": "no",
-        "ice_support": "no",
-        "rtcp_mux": "no",
-        "media_use_received_transport": "no",
-        "dtls_auto_generate_cert": "no",
-        "rtp_timeout": "0",
-        "rtp_timeout_hold": "0",
-    },
+    PhoneKind.SIP: {"webrtc": "no"},
     PhoneKind.BROWSER: {
         "allow": "opus,ulaw,alaw,g722",
         "webrtc": "yes",
@@ -163,10 +152,20 @@ class Provisioning:
         """
         password = given.password or new_password()
         made = Extension(given.number, given.name, password, given.kind)
+        if await self._kind(given.number) not in {None, given.kind}:
+            # webrtc=yes sets a dozen other fields, and a later PUT keeps what it does not name.
+            await self._ask("DELETE", "endpoint", given.number, None)
         for kind, values in objects(made, self._qualify_s).items():
             pairs = [{"attribute": key, "value": value} for key, value in values.items()]
             await self._ask("PUT", kind, given.number, {"fields": pairs})
         return password
+
+    async def _kind(self, number: str) -> PhoneKind | None:
+        status, told = await self._call("GET", f"asterisk/config/dynamic/res_pjsip/endpoint/{number}", None)
+        if status != http.client.OK:
+            return None
+        webrtc = any(row["attribute"] == "webrtc" and row["value"] == "yes" for row in told)
+        return PhoneKind.BROWSER if webrtc else PhoneKind.SIP
 
     async def set_password(self, number: str, password: str = "") -> str:
         """Give an extension a new password (a random one if empty). Its registration lasts until it expires."""
