@@ -192,7 +192,7 @@ def _stranger(channel: ChannelSeen, wants: Mapping[str, WantedLeg], agents: Mapp
         return Difference(Kind.UNKNOWN_WAITING_CALLER, channel.id, seen=channel)
     if channel.ours and role != "dial":
         return Difference(Kind.GHOST_CHANNEL, channel.id, seen=channel)
-    if channel.extension in agents and channel.state == "Up":
+    if channel.extension in agents:
         return Difference(Kind.UNKNOWN_CALL_ON_AGENT, channel.id, seen=channel)
     return Difference(Kind.GHOST_CHANNEL, channel.id, seen=channel) if channel.ours else None
 
