@@ -131,6 +131,18 @@ async def test_another_tone_in_mid_call(pair: Pair) -> None:
     await bob.until_hears(1320, absent=[440])
 
 
+async def test_a_wav_file_is_played_over_and_over(pair: Pair, tmp_path: Path) -> None:
+    _, bob = pair
+    path = tones.write_wav(tmp_path / "two.wav", tones.tone_samples(1760)[:4000] + tones.tone_samples(2420)[:4000])
+    async with await PhoneProcess.start("carol", play=path) as carol:
+        await carol.call(bob.uri)
+        await bob.expect("incoming")
+        await bob.answer()
+        for _ in range(2):
+            await bob.until_hears(1760, absent=[2420])
+            await bob.until_hears(2420, absent=[1760])
+
+
 @pytest.mark.parametrize("code", [404, 480, 486, 488, 503, 603])
 async def test_refusals_carry_their_code(pair: Pair, code: int) -> None:
     alice, bob = pair
