@@ -40,6 +40,7 @@ ItemFact = (
     | f.MessagePassed
     | f.Requeued
     | f.Ended
+    | f.Diverted
     | f.FallbackCallServed
     | f.Offered
     | f.RingStarted
@@ -188,6 +189,8 @@ def _apply(case: Case, fact: f.Fact, at: Micros) -> None:
             _message(item, fact.side)
         case f.Ended():
             _ended(case, fact, at)
+        case f.Diverted():
+            item.phase = "diverted"
         case f.FallbackCallServed():
             _fallback_served(case, fact)
         case f.RecordingBegan():
@@ -211,7 +214,7 @@ def _apply_offer(case: Case, fact: f.Fact, at: Micros) -> None:
                 Segment(item.item, len(case.segments), Stretch.OFFER, at, fact.queue, fact.seat, fact.offer)
             )
         case f.RingStarted():
-            _offer_segment(case, fact.offer, lambda segment: setattr(segment, "rung_at", at))
+            _offer_segment(case, fact.offer, lambda segment: _ring(segment, at))
             _seat_leg(case, fact.offer, fact.seat, at)
         case f.OfferEnded():
             _offer_ended(case, fact, at)
@@ -222,16 +225,16 @@ def _apply_offer(case: Case, fact: f.Fact, at: Micros) -> None:
             _answer(case, fact.seat, at, offer=fact.offer, queue=fact.queue, medium=fact.medium)
         case f.MediaUp():
             item.media_up_at = item.media_up_at or at
-            _handling(case, fact.seat, lambda handling: _media_up(handling, at))
+            _change(_handling(case, fact.seat, _talks), "media_up_at", at)
         case f.HandlingEnded():
-            _handling_ended(case, fact.seat, at, fact.who)
+            _handling_ended(case, _handling(case, fact.seat, _talks), at, fact.who)
         case f.WrapUpStarted():
-            _handling(case, fact.seat, lambda handling: setattr(handling, "wrap_up_at", at))
+            _change(_handling(case, fact.seat, _is_past), "wrap_up_at", at)
             case.segments.append(Segment(item.item, len(case.segments), Stretch.WRAP_UP, at, fact.queue, fact.seat))
         case f.WrapUpTimed():
-            _handling(case, fact.seat, lambda handling: setattr(handling, "finished_at", at))
+            _change(_handling(case, fact.seat, _wraps_up), "finished_at", at)
         case f.WrapUpDisposed():
-            _handling(case, fact.seat, lambda handling: setattr(handling, "disposed_at", at))
+            _change(_handling(case, fact.seat, _wraps_up) or _handling(case, fact.seat, _talks), "disposed_at", at)
         case f.WrapUpLeft():
             _wrap_up_left(case, fact, at)
         case _:
@@ -285,13 +288,12 @@ def _answer(
         _leg(case, item.leg, lambda leg: _answered(leg, at))
 
 
-def _handling_ended(case: Case, seat: str, at: Micros, who: str) -> None:
-    handling = _last_handling(case, seat)
+def _handling_ended(case: Case, handling: Handling | None, at: Micros, who: str) -> None:
     if handling is None:
         return
     handling.ended_at, handling.ended_by = at, who
     for segment in case.segments:
-        if segment.kind == Stretch.TALK and segment.seat == seat and not segment.ended_at:
+        if segment.kind == Stretch.TALK and segment.subject == handling.offer and not segment.ended_at:
             _close(segment, at, who)
     _leg(case, handling.offer, lambda leg: _gone(leg, at))
 
@@ -303,7 +305,7 @@ def _offer_ended(case: Case, fact: f.OfferEnded, at: Micros) -> None:
 
 
 def _wrap_up_left(case: Case, fact: f.WrapUpLeft, at: Micros) -> None:
-    handling = _last_handling(case, fact.seat)
+    handling = _handling(case, fact.seat, _wraps_up)
     if handling is not None:
         handling.wrap_up_ended_at, handling.wrap_up_how = at, fact.how
     for segment in case.segments:
@@ -327,7 +329,7 @@ def _over(case: Case, at: Micros, outcome: Outcome, who: Party, sip: int = 0, q8
 
 
 def _direct_ended(case: Case, fact: f.DirectEnded, at: Micros) -> None:
-    _handling_ended(case, fact.seat, at, fact.who)
+    _handling_ended(case, _handling(case, fact.seat, _talks), at, fact.who)
     _over(case, at, fact.outcome, fact.who, fact.sip, fact.q850)
 
 
@@ -343,7 +345,7 @@ def _fallback_served(case: Case, fact: f.FallbackCallServed) -> None:
     if fact.answered_at:
         _finish(case, Stretch.QUEUE, fact.answered_at, "accepted")
         _answer(case, fact.seat, fact.answered_at, offer="", queue=item.queue, media_up_at=fact.answered_at)
-        _handling_ended(case, fact.seat, fact.ended_at, Party.SYSTEM)
+        _handling_ended(case, case.handlings[-1], fact.ended_at, Party.SYSTEM)
     _over(case, fact.ended_at, fact.outcome, Party.SYSTEM)
 
 
@@ -352,6 +354,10 @@ def _fallback_served(case: Case, fact: f.FallbackCallServed) -> None:
 
 def _close(segment: Segment, at: Micros, result: str = "") -> None:
     segment.ended_at, segment.result = at, result
+
+
+def _ring(segment: Segment, at: Micros) -> None:
+    segment.rung_at = segment.rung_at or at
 
 
 def _finish(case: Case, kind: Stretch, at: Micros, result: str = "") -> None:
@@ -366,18 +372,27 @@ def _offer_segment(case: Case, offer: str, change: Callable[[Segment], None]) ->
             change(segment)
 
 
-def _last_handling(case: Case, seat: str) -> Handling | None:
-    return next((handling for handling in reversed(case.handlings) if handling.seat == seat), None)
+def _handling(case: Case, seat: str, test: Callable[[Handling], bool]) -> Handling | None:
+    """The seat's last handling that is in that stage."""
+    return next((one for one in reversed(case.handlings) if one.seat == seat and test(one)), None)
 
 
-def _handling(case: Case, seat: str, change: Callable[[Handling], None]) -> None:
-    handling = _last_handling(case, seat)
-    if handling is not None:
-        change(handling)
+def _talks(handling: Handling) -> bool:
+    return not handling.ended_at
 
 
-def _media_up(handling: Handling, at: Micros) -> None:
-    handling.media_up_at = handling.media_up_at or at
+def _is_past(handling: Handling) -> bool:
+    return bool(handling.ended_at) and not handling.wrap_up_at
+
+
+def _wraps_up(handling: Handling) -> bool:
+    return bool(handling.wrap_up_at) and not handling.wrap_up_ended_at
+
+
+def _change(handling: Handling | None, what: str, at: Micros) -> None:
+    """Set a time of the handling that is not set yet."""
+    if handling is not None and not getattr(handling, what):
+        setattr(handling, what, at)
 
 
 def _seat_leg(case: Case, offer: str, seat: str, at: Micros) -> None:

@@ -144,7 +144,7 @@ def count_reasons(session: Session) -> dict[str, int]:
     """How many contacts have a record (key "") and how many none, by reason: with every contact in exactly one."""
     item = tables.interactions.c
     found = select(item.reason, func.count()).group_by(item.reason).order_by(item.reason)
-    return dict(session.execute(found).tuples().all())
+    return dict(session.execute(found).all())
 
 
 def count_faults(session: Session) -> int:

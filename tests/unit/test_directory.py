@@ -45,7 +45,8 @@ from storage.session import Database
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     made = Database(f"sqlite:///{tmp_path}/ringside.db")
-    tables.metadata.create_all(made.engine)
+    with made.write() as session:
+        tables.metadata.create_all(session.connection())
     yield made
     made.close()
 
