@@ -146,3 +146,12 @@ def test_a_phone_password_is_long_and_differs_by_number_generation_and_installat
     assert len(set(words)) == 4
     assert all(len(word) == 20 and set(word) <= set(PASSWORD_ALPHABET) for word in words)
     assert here.phone_password("8001", 1) == words[0]
+
+
+def test_a_token_is_kept_as_a_hash_that_needs_this_installations_pepper(tmp_path: Path) -> None:
+    here = load_secrets(Settings(data_dir=tmp_path / "a"))
+    there = load_secrets(Settings(data_dir=tmp_path / "b"))
+    kept = here.token_hash("rs_1_word")
+    assert kept == here.token_hash("rs_1_word")
+    assert len({kept, here.token_hash("rs_1_wore"), there.token_hash("rs_1_word")}) == 3
+    assert "word" not in kept
