@@ -100,11 +100,14 @@ class Rescue:
         given: AsteriskSettings,
         ping: Ping,
         starts_failed: Callable[[], int] = lambda: 0,
+        end_engine: Callable[[], None] = lambda: None,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`starts_failed`: how often in a row the engine failed to start (the supervisor knows)."""
+        """`starts_failed`: how often in a row the engine failed to start (the supervisor knows). `end_engine`: kill
+        a silent one; a channel that waits in AGI for a stopped process leaves only when its connection closes."""
         self._given, self._ping, self._starts_failed, self._clock = given, ping, starts_failed, clock
+        self._end_engine = end_engine
         self._heard_at = clock()
         self.rescued = 0
         self.acting = False
@@ -130,6 +133,7 @@ class Rescue:
             return []
         if not self.acting:
             log.error("rescue_engine_is_silent", seconds=round(silent_s, 1), failed_starts=failed)
+            self._end_engine()
         self.acting = True
         try:
             async with Ami(self._given) as ami:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import random
 import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -90,13 +91,14 @@ async def originate(box: AsteriskProcess, channel: str, application: str, data: 
         await ami.action("Originate", Channel=channel, Application=application, Data=data, Async="true", **more)
 
 
-async def soon(look: Callable[[], T | Awaitable[T]], what: str, limit_s: float = 5.0) -> T:
-    """What `look` gives (awaited if need be) as soon as it is true; fails after the limit."""
+async def soon(look: Callable[[], Any], what: str, limit_s: float = 5.0, wanted: object = None) -> Any:
+    """What `look` gives (awaited if need be) as soon as it is `wanted`, or true; fails after the limit."""
     end = time.monotonic() + limit_s
     while True:
-        given = look()
-        found = await given if isinstance(given, Awaitable) else given
-        if found:
+        found = look()
+        if inspect.isawaitable(found):
+            found = await found
+        if found == wanted if wanted is not None else found:
             return found
         assert time.monotonic() < end, f"not within {limit_s:g} s: {what}"
         await asyncio.sleep(0.02)

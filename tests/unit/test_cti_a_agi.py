@@ -5,20 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from asterisk.agi import AGIException
 
-from acd.core.effects import WantedLeg
 from acd.core.inputs import CallEntered, Input, PartyLeft
-from acd.core.model import EntryPlan, Micros
+from acd.core.model import EntryPlan
 from acd.core.reply import Code, Done, Refused, Reply
-from acd.ports import AddressSeen
 from cti.agi import LONGEST_LINE, MOST_LINES, AgiRefused, AgiServer, CallerGone, SafeAgi, Wire, plan_call
 from cti.config import AsteriskSettings
 from tests.support.asterisk import free_port
+from tests.support.entry import FakeEngine, Plans
 
 ENV = "agi_network_script: entry\nagi_uniqueid: 1795254428.7\nagi_extension: 81\nagi_callerid: 0912345678\n"
 
@@ -39,38 +38,6 @@ def agi_over(sent: bytes) -> tuple[SafeAgi, socket.socket]:
     OPEN.extend((ours, theirs))
     theirs.sendall(sent)
     return SafeAgi(Wire(ours, 0.5)), theirs
-
-
-@dataclass
-class Plans:
-    """Knows entry 81 only and keeps what it was asked."""
-
-    asked: list[AddressSeen] = field(default_factory=list)
-
-    def plan(self, seen: AddressSeen) -> EntryPlan | None:
-        self.asked.append(seen)
-        return EntryPlan(entry="81", revision=1, queue="service") if seen.entry == "81" else None
-
-
-@dataclass
-class FakeEngine:
-    """Takes inputs; `reply` answers; `stuck` never does."""
-
-    reply: Reply = field(default_factory=lambda: Done(item="item-1"))
-    stuck: bool = False
-    taken: list[Input] = field(default_factory=list)
-
-    async def submit(self, given: Input, *, by: str = "system", via: str = "engine") -> Reply:
-        if self.stuck:
-            await asyncio.Event().wait()
-        self.taken.append(given)
-        return self.reply
-
-    async def wanted(self) -> Sequence[WantedLeg]:
-        return ()
-
-    def now(self) -> Micros:
-        return 0
 
 
 def test_a_value_cannot_end_its_quotes_or_its_line(capfd: pytest.CaptureFixture[str]) -> None:
