@@ -48,6 +48,8 @@ CHECK_EVERY = 20
 """Steps between two looks at everything; offers, items and seats that a step touched are looked at in every step."""
 RESTART_EVERY = 997
 LEAST = 100
+ENOUGH = 150
+"""Pairs met this often are no longer steered to; the steps go to what moves calls on."""
 OTHER_PROCESSES = 8
 WAITS = (0, 1_000, 200_000, SECOND, 6 * SECOND)
 
@@ -83,8 +85,8 @@ FREE_WEIGHTS = weighted(rules.ABOUT_NEITHER)
 def next_input(world: World, choose: Choose, counts: Counter[Cell]) -> i.Input | None:
     """Something that may happen now; a third of them is steered to what was met least."""
     lot = choose.below(100)
-    if lot < 35:
-        return _least_met(world, choose, counts)
+    if lot < 35 and (steered := _least_met(world, choose, counts)) is not None:
+        return steered
     if lot < 60:
         return rules.ABOUT_NEITHER[pick(choose, FREE_WEIGHTS)][0](world, choose)
     if lot < 80:
@@ -93,7 +95,7 @@ def next_input(world: World, choose: Choose, counts: Counter[Cell]) -> i.Input |
 
 
 def _least_met(world: World, choose: Choose, counts: Counter[Cell]) -> i.Input | None:
-    """Of some pairs (subject, kind) that are possible now, the one whose cell was met least."""
+    """Of some pairs (subject, kind) that are possible now, the one whose cell was met least, if not yet enough."""
     best: tuple[int, str, str] | None = None
     for _ in range(8):
         if seldom(choose, 50):
@@ -108,7 +110,7 @@ def _least_met(world: World, choose: Choose, counts: Counter[Cell]) -> i.Input |
             kind = pick(choose, tuple(rules.ABOUT_ITEMS))
             found = (counts[item_row(world.state, item), kind], item, kind)
         best = found if best is None or found < best else best
-    if best is None:
+    if best is None or best[0] >= ENOUGH:
         return None
     _, subject, kind = best
     makers = rules.ABOUT_SEATS if subject in rules.SEATS else rules.ABOUT_ITEMS

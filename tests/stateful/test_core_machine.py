@@ -134,6 +134,7 @@ def test_core_machine() -> None:
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(900)
 def test_core_machine_long() -> None:
     """A long run in `make proof`."""
     run_state_machine_as_test(CoreMachine, settings=LONG)
@@ -192,6 +193,7 @@ BROKEN = (_no_capacity, _no_exclusion, _nobody_told, _ready_without_phone, _forg
 
 
 @pytest.mark.proof
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda one: one.__name__.strip("_"))
 def test_hypothesis_finds_and_shrinks(
     broken: Callable[[pytest.MonkeyPatch], str], monkeypatch: pytest.MonkeyPatch
