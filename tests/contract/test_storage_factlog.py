@@ -12,6 +12,7 @@ import pytest
 
 from acd.ports import FactLog, Fenced, Snapshot, StoredFact
 from storage.factlog import SqlFactLog
+from storage.migrations import upgrade
 from storage.settings import Settings
 from tests.contract.stored import stored
 
@@ -169,3 +170,34 @@ def test_kill_9_in_mid_append_tears_no_batch_and_loses_nothing_acknowledged(sett
             sizes[fact.step] = sizes.get(fact.step, 0) + 1
         assert sizes == {step: (step - 1) % 23 + 1 for step in sizes}
     assert acknowledged > 100
+
+
+FILLER = """
+import resource, sys
+from storage.factlog import SqlFactLog
+from tests.contract.stored import stored
+log = SqlFactLog(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))  # no file may grow beyond: as a full disk
+seq = 0
+try:
+    while seq < 100_000:
+        log.append([stored(seq + n, step=seq + 1, code="x" * 200) for n in range(1, 8)])
+        seq += 7
+except Exception as error:
+    print(seq, type(error).__name__)
+"""
+
+
+def test_a_full_disk_refuses_the_batch_whole_and_the_log_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/full.db"
+    upgrade(url, "log")
+    filler = subprocess.run(
+        [sys.executable, "-c", FILLER, url], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    acknowledged, error = filler.stdout.split()
+    assert error in {"OperationalError", "DatabaseError"}
+    log = SqlFactLog(url)
+    assert 0 < int(acknowledged) == log.last_seq()
+    log.append([stored(int(acknowledged) + 1)])
+    assert [fact.seq for fact in log.read(0, 100_000)] == list(range(1, int(acknowledged) + 2))
+    log.close()
