@@ -1,0 +1,56 @@
+"""What a token may do, and what each endpoint asks for. An endpoint that is not in the table is refused to all."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+
+PREFIX = "/api/v1"
+
+
+class Permission(StrEnum):
+    """One thing a token may do. The names are stored with tokens: never reuse one for something else."""
+
+    SEATS_READ = "seats:read"
+    SEATS_CONTROL = "seats:control"
+    QUEUES_READ = "queues:read"
+    CALLS_READ = "calls:read"
+    RECORDS_READ = "records:read"
+    EXTENSIONS_READ = "extensions:read"
+    EXTENSIONS_MANAGE = "extensions:manage"
+
+
+P = Permission
+ENDPOINTS: Mapping[tuple[str, str], Permission] = {
+    ("GET", "/seats"): P.SEATS_READ,
+    ("GET", "/seats/{seat}"): P.SEATS_READ,
+    ("POST", "/seats/{seat}/sign-in"): P.SEATS_CONTROL,
+    ("POST", "/seats/{seat}/sign-out"): P.SEATS_CONTROL,
+    ("POST", "/seats/{seat}/status"): P.SEATS_CONTROL,
+    ("POST", "/seats/{seat}/wrap-up/end"): P.SEATS_CONTROL,
+    ("POST", "/seats/{seat}/pickup"): P.SEATS_CONTROL,
+    ("GET", "/queues"): P.QUEUES_READ,
+    ("GET", "/queues/{queue}"): P.QUEUES_READ,
+    ("GET", "/calls"): P.CALLS_READ,
+    ("GET", "/calls/{call}"): P.CALLS_READ,
+    ("GET", "/records"): P.RECORDS_READ,
+    ("GET", "/records/{record}"): P.RECORDS_READ,
+    ("GET", "/extensions"): P.EXTENSIONS_READ,
+    ("POST", "/extensions"): P.EXTENSIONS_MANAGE,
+    ("POST", "/extensions/{number}/assign"): P.EXTENSIONS_MANAGE,
+    ("POST", "/extensions/{number}/release"): P.EXTENSIONS_MANAGE,
+}
+"""(method, path below PREFIX) -> the permission it needs."""
+
+
+def needed(method: str, path: str) -> Permission | None:
+    """The permission an endpoint asks for; None for one nobody declared, which must then be refused."""
+    return ENDPOINTS.get((method, path.removeprefix(PREFIX)))
+
+
+def parse(names: Collection[str]) -> tuple[Permission, ...]:
+    """The permissions of those names in the table's order; "all" means every one. Raises ValueError for another."""
+    if "all" in names:
+        return tuple(Permission)
+    wanted = {Permission(name) for name in names}
+    return tuple(permission for permission in Permission if permission in wanted)

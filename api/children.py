@@ -1,0 +1,186 @@
+"""One process of ours as a child: started, seen ready, started again when it dies, stopped in order.
+
+A child says it is ready by one line on its standard output; its standard error goes to a file. It runs in a session
+of its own, so that Ctrl-C reaches only the supervisor, and asks the kernel to be ended when the supervisor dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+READY = "ready"
+PARENT = "RINGSIDE_PARENT"
+FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 0.2, 5.0
+STEADY_S = 10.0
+"""A child that was up this long begins again with the first back-off."""
+STOP_LIMIT_S = 10.0
+FAILED_STARTS_FILE = "engine-failed-starts"
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+class ParentGone(Exception):
+    """The supervisor died before we could ask to be told."""
+
+
+def bind_to_parent() -> None:
+    """In a child: end when the supervisor ends, however it ends. Raises ParentGone when it is gone already."""
+    parent = os.environ.get(PARENT, "")
+    if not parent:
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != int(parent):  # it died between our start and the line above
+        raise ParentGone(f"the supervisor {parent} is gone")
+
+
+def say_ready() -> None:
+    """In a child: tell the supervisor that we serve."""
+    with contextlib.suppress(OSError):  # nobody listens: started by hand, or the supervisor is gone
+        print(READY, flush=True)
+
+
+def note_failed_starts(run_dir: Path, count: int) -> None:
+    """Tell rescue how often in a row the engine failed to start. A full disk must not stop us here."""
+    with contextlib.suppress(OSError):
+        (run_dir / FAILED_STARTS_FILE).write_text(f"{count}\n")
+
+
+def failed_starts(run_dir: Path) -> int:
+    """What the supervisor noted last; 0 when it noted nothing."""
+    try:
+        return int((run_dir / FAILED_STARTS_FILE).read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A process to keep: its name, the program's arguments, and where its standard error goes."""
+
+    name: str
+    argv: tuple[str, ...]
+    log: Path
+
+
+def part(name: str, arguments: Sequence[str], log_dir: Path) -> Part:
+    """`ringside process NAME` in this very Python."""
+    return Part(name, (sys.executable, "-m", "api", "process", name, *arguments), log_dir / f"{name}.log")
+
+
+class Child:
+    """Keeps one part running. `restarts` counts starts after the first; `failed_starts` those in a row that never
+    became ready; each of `on_start` is told that number after each start."""
+
+    def __init__(self, part: Part, on_start: Sequence[Callable[[int], None]] = ()) -> None:
+        self.part = part
+        self.restarts = 0
+        self.failed_starts = 0
+        self._listeners = tuple(on_start)
+        self._process: asyncio.subprocess.Process | None = None
+        self._ready = asyncio.Event()
+        self._stop_asked = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def up(self) -> bool:
+        """It runs and has said that it is ready."""
+        return self._ready.is_set()
+
+    @property
+    def pid(self) -> int:
+        """Its process id, 0 when it does not run."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else 0
+
+    def start(self) -> None:
+        """Begin to keep it running."""
+        self._task = asyncio.create_task(self._keep(), name=f"keep {self.part.name}")
+
+    async def until_ready(self, limit_s: float) -> bool:
+        """True once it is ready; False when it is not within that time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self._ready.wait()
+                return True
+        return False
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it runs."""
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    async def stop(self) -> None:
+        """End it: SIGTERM, then SIGKILL. It is not started again."""
+        self._stop_asked.set()
+        self.signal(signal.SIGTERM)
+        if self._process is not None:
+            try:
+                async with asyncio.timeout(STOP_LIMIT_S):
+                    await self._process.wait()
+            except TimeoutError:
+                self.signal(signal.SIGKILL)
+                await self._process.wait()
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _keep(self) -> None:
+        back_off = FIRST_BACK_OFF_S
+        while True:
+            began = time.monotonic()
+            was_ready = await self._run_once()
+            if self._stop_asked.is_set():
+                return
+            self.failed_starts = 0 if was_ready else self.failed_starts + 1
+            if not was_ready:
+                self._tell()
+            if time.monotonic() - began > STEADY_S:
+                back_off = FIRST_BACK_OFF_S
+            await asyncio.sleep(back_off)
+            back_off = min(2 * back_off, LONGEST_BACK_OFF_S)
+            self.restarts += 1
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener(self.failed_starts)
+
+    async def _run_once(self) -> bool:
+        """Start it and wait for its end; whether it became ready."""
+        self.part.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.part.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self.part.argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env={**os.environ, PARENT: str(os.getpid())},
+                start_new_session=True,
+            )
+        try:
+            return await self._watch(self._process)
+        finally:
+            self._ready.clear()
+
+    async def _watch(self, process: asyncio.subprocess.Process) -> bool:
+        assert process.stdout is not None
+        was_ready = False
+        while line := await process.stdout.readline():
+            if line.decode(errors="replace").strip() == READY:
+                was_ready = True
+                self.failed_starts = 0
+                self._tell()
+                self._ready.set()
+        await process.wait()
+        return was_ready

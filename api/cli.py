@@ -1,0 +1,194 @@
+"""`ringside`: the command line. Arguments are read here, the work is in api.commands."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from acd.core.codec import UnknownKind
+from api.commands.common import CommandFailed, Context, Exit, complain, printable
+from api.words import LANGUAGES, Words, language_here, words
+from cti.config import BadSettings
+from storage.bus import CallFailed, EngineAway
+from storage.migrations import DatabaseTooNew
+from storage.settings import Settings
+
+VERSION = "0.1.0"
+CALLS_SHOWN = 20
+
+
+def _later(module: str, name: str) -> Callable[[Context], int]:
+    """The command's function, imported when it is run: `ringside --help` must not load a web server."""
+
+    def run(context: Context) -> int:
+        found: Callable[[Context], int] = getattr(import_module(f"api.commands.{module}"), name)
+        return found(context)
+
+    return run
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 31_536_000:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 to 31536000")
+    return value
+
+
+def _parser(say: Words) -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--data-dir", type=Path, default=argparse.SUPPRESS, help=say("opt.data_dir"))
+    common.add_argument("--lang", choices=LANGUAGES, default=argparse.SUPPRESS, help=say("opt.lang"))
+    listing = argparse.ArgumentParser(add_help=False)
+    listing.add_argument("--json", action="store_true", help=say("opt.json"))
+
+    top = argparse.ArgumentParser(prog="ringside", description=say("cmd.ringside"), parents=[common])
+    top.add_argument("--version", action="version", version=f"ringside {VERSION}")
+    nouns = top.add_subparsers(metavar=say("cmd.command"), required=True)
+
+    def add(
+        place: argparse._SubParsersAction[argparse.ArgumentParser],
+        name: str,
+        key: str,
+        run: Callable[[Context], int],
+        *,
+        lists: bool = True,
+    ) -> argparse.ArgumentParser:
+        made = place.add_parser(
+            name, help=say(key), description=say(key), parents=[common, listing] if lists else [common]
+        )
+        made.set_defaults(run=run, json=False)
+        return made
+
+    def group(name: str, key: str) -> argparse._SubParsersAction[argparse.ArgumentParser]:
+        made = nouns.add_parser(name, help=say(key), description=say(key), parents=[common])
+        return made.add_subparsers(metavar=say("cmd.command"), required=True)
+
+    up = add(nouns, "up", "cmd.up", _later("up", "up"), lists=False)
+    up.add_argument("--demo", action="store_true", help=say("opt.demo"))
+    up.add_argument("--for", dest="seconds", type=_seconds, metavar="SECONDS", help=say("opt.for"))
+    up.add_argument("--keep-asterisk", action="store_true", help=say("opt.keep_asterisk"))
+
+    doctor = add(nouns, "doctor", "cmd.doctor", _later("doctor", "run"))
+    doctor.add_argument("--no-call", action="store_true", help=say("opt.no_call"))
+
+    seat = group("seat", "cmd.seat")
+    add(seat, "list", "cmd.seat.list", _later("seats", "list_seats"))
+    one = add(seat, "sign-in", "cmd.seat.sign_in", _later("seats", "sign_in"))
+    one.add_argument("seat")
+    one.add_argument("--device", default="cli", help=say("opt.device"))
+    one = add(seat, "sign-out", "cmd.seat.sign_out", _later("seats", "sign_out"))
+    one.add_argument("seat")
+    one = add(seat, "status", "cmd.seat.status", _later("seats", "choose_status"))
+    one.add_argument("seat")
+    one.add_argument("status")
+    one.add_argument("--text", action="store_true", help=say("opt.text"))
+    one = add(seat, "wrap-up", "cmd.seat.wrap_up", _later("seats", "end_wrap_up"))
+    one.add_argument("seat")
+    one.add_argument("--item", default="", help=say("opt.item"))
+    one = add(seat, "pickup", "cmd.seat.pickup", _later("seats", "pick_up"))
+    one.add_argument("seat")
+    one.add_argument("--item", default="", help=say("opt.item"))
+
+    calls = add(nouns, "calls", "cmd.calls", _later("calls", "run"))
+    calls.add_argument("item", nargs="?", default="", help=say("opt.call"))
+    calls.add_argument("--queue", default="", help=say("opt.queue"))
+    calls.add_argument("--seat", default="", help=say("opt.seat"))
+    calls.add_argument("--every-kind", action="store_true", help=say("opt.every_kind"))
+    calls.add_argument("--limit", type=int, default=CALLS_SHOWN, help=say("opt.limit"))
+    calls.add_argument("--after", default="", help=say("opt.after"))
+
+    why = add(nouns, "why", "cmd.why", _later("why", "run"))
+    why.add_argument("item", nargs="?", default="", help=say("opt.call"))
+    why.add_argument("--seat", default="", help=say("opt.seat"))
+    why.add_argument("--all", action="store_true", help=say("opt.all"))
+
+    replay = add(nouns, "replay", "cmd.replay", _later("replay", "run"))
+    replay.add_argument("--check", action="store_true", help=say("opt.check"))
+
+    token = group("token", "cmd.token")
+    one = add(token, "create", "cmd.token.create", _later("tokens", "create"))
+    one.add_argument("name")
+    one.add_argument("--may", action="append", metavar="PERMISSION", help=say("opt.may"))
+    add(token, "list", "cmd.token.list", _later("tokens", "list_all"))
+    one = add(token, "revoke", "cmd.token.revoke", _later("tokens", "revoke"))
+    one.add_argument("token")
+
+    extension = group("extension", "cmd.extension")
+    add(extension, "list", "cmd.extension.list", _later("extensions", "list_all"))
+    one = add(extension, "add", "cmd.extension.add", _later("extensions", "add"))
+    one.add_argument("number")
+    one = add(extension, "password", "cmd.extension.password", _later("extensions", "password"))
+    one.add_argument("number")
+    one = add(extension, "assign", "cmd.extension.assign", _later("extensions", "assign"))
+    one.add_argument("number")
+    one.add_argument("seat")
+    one = add(extension, "release", "cmd.extension.release", _later("extensions", "release"))
+    one.add_argument("number")
+
+    config = group("config", "cmd.config")
+    add(config, "check", "cmd.config.check", _later("config", "check"))
+
+    nouns.add_parser("phone", help=say("cmd.phone"), add_help=False)
+
+    child = nouns.add_parser("process")  # the supervisor's own: without a help text it is not listed
+    child.add_argument("name", choices=("engine", "web", "worker", "rescue"))
+    child.set_defaults(run=_later("up", "process"), json=False)
+    return top
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    given = {"data_dir": args.data_dir} if hasattr(args, "data_dir") else {}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, part['loc'])) or 'settings'}: {part['msg']}" for part in error.errors())
+        raise CommandFailed(Exit.USAGE, faults) from None
+
+
+def _asked_language(argv: Sequence[str]) -> str:
+    """--lang, looked for by hand: the help texts are made before the arguments are read."""
+    for place, part in enumerate(argv):
+        if part == "--lang" and place + 1 < len(argv):
+            return argv[place + 1]
+        if part.startswith("--lang="):
+            return part.removeprefix("--lang=")
+    return ""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console script; gives the exit code (api.commands.common.Exit)."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] == ["phone"]:
+        from softphone import cli as phone
+
+        return int(phone.run(given[1:]))
+    say = words(language_here(_asked_language(given)))
+    args = _parser(say).parse_args(given)
+    try:
+        return int(args.run(Context(_settings(args), say, args)))
+    except CommandFailed as error:
+        complain(printable(str(error)))
+        return error.code
+    except (EngineAway, CallFailed) as error:
+        complain(say("err.away", why=error) if isinstance(error, EngineAway) else f"{error.say} ({error.code})")
+        return Exit.AWAY if isinstance(error, EngineAway) else Exit.FAILED
+    except (BadSettings, DatabaseTooNew, UnknownKind) as error:
+        complain(str(error))
+        return Exit.FAILED
+    except SQLAlchemyError as error:
+        complain(say("err.database", why=str(error).splitlines()[0]))
+        return Exit.AWAY
+    except PermissionError as error:
+        complain(str(error))
+        return Exit.FAILED
+    except BrokenPipeError:  # `ringside calls | head`
+        sys.stderr.close()
+        return Exit.OK
+    except KeyboardInterrupt:
+        return 130

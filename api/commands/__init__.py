@@ -1,0 +1,1 @@
+"""What `ringside` does, one file a noun. api.cli reads the arguments and calls these."""

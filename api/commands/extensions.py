@@ -1,0 +1,78 @@
+"""`ringside extension`: the pool of numbers. A running engine takes changes up within five seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy.orm import Session
+
+from api.bootstrap import open_database
+from api.commands.common import CommandFailed, Context, Exit
+from directory import service
+from directory.definitions import DirectoryError
+from storage.settings import load_secrets
+
+UNKNOWN = frozenset({"unknown_seat", "unknown_extension"})
+
+
+def _change(context: Context, work: Callable[[Session], None]) -> None:
+    database = open_database(context.settings)
+    try:
+        with database.write() as session:
+            work(session)
+    except DirectoryError as error:
+        raise CommandFailed(
+            Exit.UNKNOWN if error.code in UNKNOWN else Exit.REFUSED, f"{error.say} ({error.code})"
+        ) from None
+    finally:
+        database.close()
+
+
+def list_all(context: Context) -> int:
+    """The pool, without passwords."""
+    database = open_database(context.settings)
+    try:
+        with database.read() as session:
+            pool = service.list_extensions(session)
+    finally:
+        database.close()
+    rows = [(one.number, one.kind, one.person or "-") for one in pool]
+    plain = [{"number": one.number, "kind": one.kind, "seat": one.person} for one in pool]
+    context.table(("head.extension", "head.kind", "head.seat"), rows, plain)
+    return Exit.OK
+
+
+def add(context: Context) -> int:
+    """A new number; its password is shown this once (`ringside extension password` gives another one)."""
+    _change(context, lambda session: service.create_extension(session, context.args.number))
+    return _show(context, 1)
+
+
+def password(context: Context) -> int:
+    """A new password; the old one is not valid any more once the engine has taken it up."""
+    generation: list[int] = []
+    _change(context, lambda session: generation.append(service.renew_password(session, context.args.number)))
+    return _show(context, generation[0])
+
+
+def _show(context: Context, generation: int) -> int:
+    text = load_secrets(context.settings).phone_password(context.args.number, generation)
+    if context.args.json:
+        context.table((), (), [{"number": context.args.number, "password": text}])
+    else:
+        context.say(text)
+    return Exit.OK
+
+
+def assign(context: Context) -> int:
+    """Give it to a seat."""
+    _change(context, lambda session: service.assign_extension(session, context.args.number, context.args.seat))
+    context.say(context.words("done"))
+    return Exit.OK
+
+
+def release(context: Context) -> int:
+    """Nobody has it any more."""
+    _change(context, lambda session: service.release_extension(session, context.args.number))
+    context.say(context.words("done"))
+    return Exit.OK

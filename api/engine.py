@@ -1,0 +1,277 @@
+"""The engine process: the core and its runtime, AGI, ARI, the hub. The only one that decides."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from acd.core.facts import PhoneReached, Recorded, SeatGone, SeatProfileChanged
+from acd.core.model import Micros, SeatProfile, State
+from acd.ports import Fenced
+from acd.runtime import Runtime
+from api import gateway
+from api.bootstrap import (
+    DOCTOR,
+    asterisk_settings,
+    entry_numbers,
+    leadership_of,
+    open_database,
+    open_log,
+)
+from api.children import say_ready
+from api.live import COMMITTED
+from api.signals import until_told_to_stop
+from cti.agi import AgiServer
+from cti.ami import Ami, AmiError, AmiGone
+from cti.config import AsteriskSettings
+from cti.provisioning import Extension, FallbackMembers, Provisioning, ProvisioningFailed, http_call
+from cti.telephony import AsteriskTelephony
+from directory.definitions import DirectoryConfiguration
+from directory.plans import DirectoryPlans
+from directory.service import list_extensions
+from storage.bus import CallFailed, UnixHub
+from storage.inbox import SqlInbox
+from storage.session import Database
+from storage.settings import Secrets, Settings, load_secrets
+
+log = structlog.get_logger(__name__)
+
+PROVISION_EVERY_S = 5.0
+"""As the runtime's own look at the directory; Asterisk's restart is noticed as fast."""
+MEMBERS_EVERY_S = 1.0
+DAY: Micros = 86_400_000_000
+
+
+@dataclass(slots=True)
+class SeatBook:
+    """cti.legs.Seats: who sits where, kept from committed facts."""
+
+    profiles: dict[str, SeatProfile] = field(default_factory=dict)
+    by_extension: dict[str, str] = field(default_factory=dict)
+    phones: dict[str, bool] = field(default_factory=dict)
+
+    def load(self, state: State) -> None:
+        """Begin with this state."""
+        for seat in state.seats.values():
+            self._put(seat.profile)
+            self.phones[seat.profile.id] = seat.reachable
+
+    async def take(self, facts: Sequence[Recorded]) -> None:
+        """Go on with these facts."""
+        for recorded in facts:
+            match recorded.fact:
+                case SeatProfileChanged(profile=profile):
+                    self._put(profile)
+                case SeatGone(seat=seat):
+                    self._drop(seat)
+                case PhoneReached(seat=seat, reachable=reachable):
+                    self.phones[seat] = reachable
+                case _:
+                    continue
+
+    def _put(self, profile: SeatProfile) -> None:
+        self._drop(profile.id)
+        self.profiles[profile.id] = profile
+        if profile.extension:
+            self.by_extension[profile.extension] = profile.id
+
+    def _drop(self, seat: str) -> None:
+        old = self.profiles.pop(seat, None)
+        if old is not None and self.by_extension.get(old.extension) == seat:
+            del self.by_extension[old.extension]
+
+    def seat_of(self, extension: str) -> str:
+        """The seat's id, or empty."""
+        return self.by_extension.get(extension, "")
+
+    def extension_of(self, seat: str) -> str:
+        """The seat's extension, or empty."""
+        profile = self.profiles.get(seat)
+        return profile.extension if profile else ""
+
+    def extensions(self) -> Sequence[str]:
+        """Every extension that belongs to a seat."""
+        return list(self.by_extension)
+
+    def reachable(self, seat: str) -> bool:
+        """What the core believes of its phone."""
+        return self.phones.get(seat, False)
+
+
+def day_of(settings: Settings, at: Micros) -> int:
+    """The organisation's day number: days since 1970-01-01 in its zone, beginning at its own hour."""
+    begins = timedelta(hours=settings.day_starts_at.hour, minutes=settings.day_starts_at.minute)
+    here = datetime.fromtimestamp(at / 1_000_000, UTC).astimezone(settings.timezone) - begins
+    return here.date().toordinal() - datetime(1970, 1, 1).toordinal()
+
+
+def ready_members(state: State) -> dict[str, str]:
+    """Seat -> extension of those who chose to be Ready: whom the fall-back may ring when we are gone."""
+    members = {}
+    for seat in state.seats.values():
+        status = state.statuses.get(seat.voice.status)
+        if seat.signed_in_at and seat.profile.extension and status is not None and status.auto_offer:
+            members[seat.profile.id] = seat.profile.extension
+    return members
+
+
+class EngineProcess:
+    """Everything of the engine, put together. `run` returns when told to stop; raises Fenced when it steps down."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._secrets: Secrets = load_secrets(settings)
+        self._log = open_log(settings)
+        self._database: Database = open_database(settings)
+        self._hub = UnixHub(settings.socket_path)
+        self._seq = 0
+        self._book = SeatBook()
+        self._stepping_down = asyncio.Event()
+        self.runtime = Runtime(
+            self._log,
+            leadership=leadership_of(settings),
+            inbox=SqlInbox(self._database),
+            configuration=DirectoryConfiguration(self._database),
+            day_of=lambda at: day_of(settings, at),
+        )
+        entries = entry_numbers(self._database)
+        self._asterisk: AsteriskSettings = asterisk_settings(settings, self._secrets, entries)
+        plans = DirectoryPlans(self._database)
+        self._agi = AgiServer(self._asterisk, self.runtime, plans)
+        self._telephony = AsteriskTelephony(
+            self._asterisk, self.runtime, plans, self._book, on_replaced=self._stepping_down.set
+        )
+        self._provisioned: dict[str, Extension] = {}
+
+    async def run(self) -> None:
+        """Lead, come into line with Asterisk, then serve."""
+        self.runtime.on_commit(self._committed)
+        self.runtime.on_commit(self._book.take)
+        await self.runtime.start()
+        await self.runtime.query(self._book.load)
+        self.runtime.attach(self._telephony)
+        await self._hub.serve(self._handle)  # the leader alone has the socket
+        try:
+            await self._provision()
+            await self._telephony.start()
+            await self._agi.start()
+            say_ready()
+            await self._serve()
+        finally:
+            await self._agi.stop()
+            await self._telephony.stop()
+            await self._hub.close()
+            await self.runtime.stop()
+            self._database.close()
+            self._log.close()
+
+    async def _serve(self) -> None:
+        work = {
+            asyncio.create_task(self.runtime.run(), name="runtime"),
+            asyncio.create_task(self._keep_provisioned(), name="provision"),
+            asyncio.create_task(self._keep_members(), name="members"),
+            asyncio.create_task(self._stepping_down.wait(), name="stand down"),
+            asyncio.create_task(until_told_to_stop(), name="stop"),
+        }
+        try:
+            done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            if self._stepping_down.is_set():
+                raise Fenced("another engine has our Asterisk")
+        finally:
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+
+    # --- the hub -----------------------------------------------------------------------------------------------------
+
+    async def _committed(self, facts: Sequence[Recorded]) -> None:
+        self._seq = facts[-1].seq
+        await self._hub.publish(COMMITTED, str(self._seq).encode())
+
+    async def _handle(self, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        match method:
+            case "ping":
+                return {"pid": os.getpid(), "seq": self._seq}
+            case "submit":
+                given, by, via = gateway.input_from(body)
+                reply = await self.runtime.submit(given, by=by, via=via)
+                return gateway.reply_to(reply, self._seq)
+            case "stats":
+                return self._stats()
+        raise CallFailed("unknown_method", f"the engine knows ping, submit and stats, not {method[:40]}")
+
+    def _stats(self) -> dict[str, Any]:
+        counters = self.runtime.counters
+        return {
+            "pid": os.getpid(),
+            "seq": self._seq,
+            "inputs": counters.inputs,
+            "commits": counters.commits,
+            "rejected": counters.rejected,
+            "timer_lag_us": counters.timer_lag,
+            "asterisk": self._telephony.ready,
+            "agi_served": self._agi.served,
+            "agi_failed": self._agi.failed,
+        }
+
+    # --- Asterisk's own data -----------------------------------------------------------------------------------------
+
+    async def _keep_provisioned(self) -> None:
+        while True:
+            await asyncio.sleep(PROVISION_EVERY_S)
+            await self._provision()
+
+    async def _provision(self) -> None:
+        """Make Asterisk's extensions those of the directory; what cannot be done now is done at the next look."""
+        try:
+            wanted = await asyncio.to_thread(self._wanted_extensions)
+            provisioning = Provisioning(http_call(self._asterisk), qualify_s=self._asterisk.qualify_s)
+            listed = set(await provisioning.listed())
+            for number, extension in wanted.items():
+                if self._provisioned.get(number) != extension or number not in listed:
+                    await provisioning.put(extension)
+                    self._provisioned[number] = extension
+            for gone in await provisioning.remove_leftovers(wanted):
+                self._provisioned.pop(gone, None)
+        except (OSError, ProvisioningFailed, ValueError) as error:
+            log.warning("extensions_not_provisioned", error=str(error))
+
+    def _wanted_extensions(self) -> dict[str, Extension]:
+        with self._database.read() as session:
+            pool = list_extensions(session)
+        names = {profile.extension: profile.name for profile in self._book.profiles.values()}
+        generations = {DOCTOR: 1} | {one.number: one.generation for one in pool}
+        return {
+            number: Extension(number, names.get(number, ""), self._secrets.phone_password(number, generation))
+            for number, generation in generations.items()
+        }
+
+    async def _keep_members(self) -> None:
+        """Asterisk's plain queue has the seats that chose Ready, for the time when no engine is there."""
+        known: dict[str, str] | None = None
+        while True:
+            wanted = await self.runtime.query(ready_members)
+            if wanted != known:
+                known = wanted if await self._set_members(wanted) else None
+            await asyncio.sleep(MEMBERS_EVERY_S)
+
+    async def _set_members(self, wanted: Mapping[str, str]) -> bool:
+        with contextlib.suppress(AmiGone, AmiError, OSError):
+            async with Ami(self._asterisk) as ami:
+                await FallbackMembers(ami).set(wanted)
+                return True
+        return False
+
+
+async def main(settings: Settings) -> None:
+    """The process."""
+    await EngineProcess(settings).run()

@@ -1,0 +1,71 @@
+"""What the routes need, as one object that bootstrap fills: tests fill it with fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from acd.core.inputs import Input
+from acd.core.model import Micros, Seat, State
+from acd.core.reply import Done, Refused
+from api.auth.tokens import Token, TokenStore
+from api.errors import ApiError, refused
+from api.gateway import Caller, submit
+from api.live import Live
+from api.metrics import Counted
+from storage.bus import CallFailed, EngineAway
+from storage.session import Database
+from storage.settings import Secrets
+
+Check = Callable[[], Awaitable[str]]
+"""Empty when all is well, else what is wrong in a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a request may use. `checks` are those of /readyz, by name;
+    `lags` (blocking) tells how many facts each reader has not taken up yet."""
+
+    live: Live
+    engine: Caller
+    tokens: TokenStore
+    database: Database
+    secrets: Secrets
+    now: Callable[[], Micros]
+    counted: Counted = field(default_factory=Counted)
+    lags: Callable[[], Mapping[str, int]] = dict
+    checks: Mapping[str, Check] = field(default_factory=dict)
+
+    @property
+    def state(self) -> State:
+        """The committed state."""
+        return self.live.state
+
+    def seat(self, seat_id: str) -> Seat:
+        """A seat, or the answer 404."""
+        found = self.state.seats.get(seat_id)
+        if found is None:
+            raise ApiError(404, "unknown_seat", say=f"There is no seat {seat_id}; GET /api/v1/seats lists them.")
+        return found
+
+    async def command(self, given: Input, token: Token) -> Done:
+        """Have the engine decide, and wait until our own state shows it. Raises ApiError: refused, or 503."""
+        try:
+            answer = await submit(self.engine, given, by=f"token:{token.id}", via="api")
+        except EngineAway as error:
+            details: dict[str, Any] = {"maybe_done": error.maybe_done}
+            raise ApiError(503, "engine_away", say=_AWAY, details=details) from error
+        except CallFailed as error:
+            raise ApiError(422 if error.code == "bad_input" else 500, error.code, say=error.say) from error
+        if isinstance(answer.reply, Refused):
+            raise refused(answer.reply)
+        if not await self.live.reached(answer.seq):
+            raise ApiError(503, "behind", say="It is done, but this process cannot show it yet; ask again in a second.")
+        return answer.reply
+
+
+_AWAY = (
+    "The engine does not answer, so nothing can be changed now; reading still works. "
+    "It is started again by `ringside up` within seconds."
+)

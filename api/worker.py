@@ -1,0 +1,69 @@
+"""The worker process: consumers read the log and keep their rows, woken by the bus, else every 200 ms."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import structlog
+
+from acd.ports import FactLog
+from api.bootstrap import CONSUMERS, open_database, open_log
+from api.children import say_ready
+from api.live import COMMITTED, POLL_S
+from api.signals import until_told_to_stop
+from storage.bus import UnixClient
+from storage.cursors import Consumer, LogBroken, catch_up
+from storage.session import Database
+from storage.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+TROUBLE_S = 1.0
+
+
+async def main(settings: Settings) -> None:
+    """The process."""
+    database, facts = open_database(settings), open_log(settings)
+    wake = asyncio.Event()
+    try:
+        async with UnixClient(settings.socket_path) as bus:
+            work = [
+                asyncio.create_task(_listen(bus, wake)),
+                *(asyncio.create_task(_consume(database, facts, consumer, wake)) for consumer in CONSUMERS),
+            ]
+            say_ready()
+            try:
+                await until_told_to_stop()
+            finally:
+                for task in work:
+                    task.cancel()
+                await asyncio.gather(*work, return_exceptions=True)
+        for consumer in CONSUMERS:  # the engine stops before us: take up what it wrote last
+            await asyncio.to_thread(catch_up, database, facts, consumer)
+    finally:
+        facts.close()
+        database.close()
+
+
+async def _listen(bus: UnixClient, wake: asyncio.Event) -> None:
+    async for _topic, _message in bus.subscribe([COMMITTED]):
+        wake.set()
+
+
+async def _consume(database: Database, facts: FactLog, consumer: Consumer, wake: asyncio.Event) -> None:
+    """Follow the log for ever. What a consumer cannot take is logged and tried again: its lag is a gauge."""
+    while True:
+        try:
+            await asyncio.to_thread(catch_up, database, facts, consumer)
+        except LogBroken:
+            log.exception("log_broken", consumer=consumer.name)
+            raise
+        except Exception:
+            log.exception("consumer_failed", consumer=consumer.name)
+            await asyncio.sleep(TROUBLE_S)
+            continue
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(POLL_S):
+                await wake.wait()
+        wake.clear()
