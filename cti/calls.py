@@ -1,6 +1,7 @@
 """The core's effects carried out on Asterisk: one lane a channel, each command harmless when repeated.
 
-Whatever Asterisk refuses comes back as an input, so the core never waits for something that will not happen.
+What Asterisk refuses comes back as an input (the offer, the prompt) or shows as a difference a second later
+(cti.resync), so the core never waits for something that will not happen.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from acd.core.effects import (
     StopPrompt,
     WithdrawOffer,
 )
-from acd.core.inputs import Input, OfferRefused, PartyLeft, PromptEnded, RecordingStarted
+from acd.core.inputs import Input, OfferRefused, PromptEnded, RecordingStarted
 from acd.core.model import SECOND, Micros, OfferResult
 from acd.core.reply import Reply
 from cti.ari import Ari, AriError, AriLost, path
@@ -37,9 +38,6 @@ from cti.lanes import Lanes, Work
 from cti.legs import Join, Leg, Legs, Role
 
 log = structlog.get_logger(__name__)
-
-GONE_GRACE = 1.0
-"""Seconds for the event of a channel's end to arrive after a command found the channel gone."""
 
 READY_LIMIT = 2.0
 """Seconds from creating a channel to its StasisStart; 1 ms in the lab."""
@@ -275,7 +273,7 @@ class Calls:
                 await self._quietly("DELETE", path("bridges", leg.hold))
 
     async def bridge(self, bridge: str, legs: Sequence[str]) -> None:
-        """A mixing bridge of that id with these channels; a channel that is gone is reported."""
+        """A mixing bridge of that id with these channels."""
         try:
             await self._m.ari.call("POST", "bridges", type="mixing", bridgeId=bridge, name=bridge)
         except AriError as error:
@@ -347,31 +345,15 @@ class Calls:
     # --- asking Asterisk -----------------------------------------------------------------------------------------
 
     async def _do(self, leg: str, method: str, uri: str, **query: object) -> bool:
-        """A command a channel depends on. When it fails because the channel is gone, the core is told."""
+        """A command a channel depends on. That the channel is gone is told by its event, or else by cti.resync."""
         try:
             await self._m.ari.call(method, uri, None, **query)
         except AriError as error:
             log.info("command_refused", leg=leg, status=error.status, message=error.message, what=f"{method} {uri}")
-            await self._look_for(leg)
             return False
         except AriLost:
             return False  # told again after the reconnection (cti.resync)
         return True
-
-    async def _look_for(self, leg: str) -> None:
-        """Report a channel that is gone without our having seen it go."""
-        try:
-            await self._m.ari.call("GET", path("channels", leg))
-        except AriError as error:
-            if error.status != 404:
-                return
-        except AriLost:
-            return
-        else:
-            return
-        await asyncio.sleep(GONE_GRACE)
-        if self._m.legs.gone(leg) is not None:
-            await self._m.submit(PartyLeft(leg, observed=False))
 
     async def _quietly(self, method: str, uri: str, **query: object) -> None:
         """A command whose failure means that it is done already."""
