@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cti.configuration import CEL_FIELDS
@@ -20,7 +21,10 @@ USER_DEFINED = "USER_DEFINED"
 
 @dataclass(frozen=True, slots=True)
 class CelEvent:
-    """One event. `at` is integer microseconds UTC; `leg` the channel's unique id, `linked` the call's first leg."""
+    """One event. `at` is integer microseconds UTC; `leg` the channel's unique id, `linked` the call's first leg.
+
+    `kind` is CEL's own name (USER_DEFINED for marks), `mark` the mark's name, `extra` JSON or, of a mark, its text.
+    """
 
     at: int
     kind: str
@@ -58,8 +62,12 @@ def _event(row: list[str]) -> CelEvent | None:
     if len(row) != len(CEL_FIELDS):
         return None
     try:
-        return CelEvent(_micros(row[0]), *row[1:])
-    except ValueError:
+        event = CelEvent(_micros(row[0]), *row[1:])
+        if event.kind != USER_DEFINED:
+            return event
+        told = json.loads(event.extra or "{}")
+        return replace(event, extra=str(told.get("extra", "")))
+    except (ValueError, AttributeError):
         return None
 
 

@@ -50,7 +50,7 @@ NEVER = ("bridge_simple", "bridge_native_rtp")
 # One line an event; cti.cel reads it by these names. No caller id: numbers live in tables that can be erased.
 CEL_FIELDS = (
     "eventtime",
-    "eventtype",
+    "eventenum",
     "userdeftype",
     "uniqueid",
     "linkedid",

@@ -105,7 +105,7 @@ def fallback() -> str:
             f"Set({WAITING_VARIABLE}=)",
             f"CELGenUserEvent({FALLBACK_MARK},${{{ENTRY_VARIABLE}}})",
             "Answer(0,i)",
-            f"Queue({FALLBACK},,,,{LONGEST_FALLBACK_S},,,fallback-served^s^1)",
+            f"Queue({FALLBACK},,,,{LONGEST_FALLBACK_S},,fallback-served)",
             "Playback(all-circuits-busy-now&please-try-call-later)",
             "Hangup(34)",
         ),

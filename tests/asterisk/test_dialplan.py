@@ -1,0 +1,210 @@
+"""The dialplan by real phones: emergency, echo, the fall-back, what the outside may and may not reach."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from cti.ami import Ami
+from cti.asterisk import AsteriskProcess
+from cti.cel import CelEvent, FallbackCall, fallback_calls, read_cel
+from cti.provisioning import Extension, FallbackMembers, Provisioning, http_call
+from softphone.process import PhoneProcess
+from tests.support.asterisk import App, running_asterisk, soon
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.softphone]
+
+OUTSIDE_LINE = """[emergency-test]
+exten => _X.,1,Answer(0,i)
+ same => n,Echo()
+"""
+
+
+@pytest.fixture(scope="module")
+def asterisk(asterisk_root: Path) -> Iterator[AsteriskProcess]:
+    """Emergency numbers go to a line that answers and echoes."""
+    with running_asterisk(
+        asterisk_root, emergency_dial="Local/{number}@emergency-test", extra_dialplan=OUTSIDE_LINE
+    ) as box:
+        yield box
+
+
+@dataclass
+class Phones:
+    """Starts phones of this Asterisk."""
+
+    box: AsteriskProcess
+    stack: contextlib.AsyncExitStack
+
+    @property
+    def server(self) -> str:
+        return f"{self.box.settings.sip_host}:{self.box.settings.sip_port}"
+
+    async def agent(self, number: str, tone: int | None = None) -> PhoneProcess:
+        """A registered extension."""
+        password = await Provisioning(http_call(self.box.settings)).put(Extension(number, f"Agent {number}"))
+        phone = await PhoneProcess.start(number, server=self.server, password=password, tone=tone)
+        return await self.stack.enter_async_context(phone)
+
+    async def outside(self, number: str = "0912345678", tone: int | None = None) -> PhoneProcess:
+        """An anonymous caller."""
+        phone = await PhoneProcess.start(number, server=self.server, register=False, tone=tone)
+        return await self.stack.enter_async_context(phone)
+
+
+@pytest_asyncio.fixture
+async def phones(asterisk: AsteriskProcess) -> AsyncIterator[Phones]:
+    async with contextlib.AsyncExitStack() as stack:
+        yield Phones(asterisk, stack)
+
+
+def cel(box: AsteriskProcess) -> list[CelEvent]:
+    return read_cel(box.settings.cel_file)[0]
+
+
+@pytest.mark.parametrize("with_app", [False, True])
+async def test_emergency_numbers_go_out_with_and_without_an_engine(phones: Phones, with_app: bool) -> None:
+    phone = await phones.agent("1001", tone=440)
+    async with contextlib.AsyncExitStack() as stack:
+        app = await stack.enter_async_context(App(phones.box)) if with_app else None
+        for number in phones.box.settings.emergency_numbers:
+            call = await phone.call(number)
+            await phone.expect("answered", within=3.0)
+            await phone.until_hears(440)  # the line echoes
+            await phone.hang_up(call)
+            await phone.expect("ended")
+        assert app is None or app.of("StasisStart") == []
+    marks = [event.extra for event in cel(phones.box) if event.mark == "RINGSIDE_EMERGENCY"]
+    assert marks[-4:] == ["110", "119", "112", "120"]
+
+
+async def test_echo_needs_no_engine(phones: Phones) -> None:
+    phone = await phones.agent("1001", tone=660)
+    await phone.call("*43")
+    await phone.expect("answered")
+    await phone.until_hears(660)
+
+
+@pytest.mark.parametrize("to", ["110", "1001", "*43", "s", "h", "84", "fallback", "0912345678"])
+async def test_the_outside_reaches_entry_numbers_only(phones: Phones, to: str) -> None:
+    await phones.agent("1001")
+    caller = await phones.outside()
+    async with App(phones.box) as app:
+        await caller.call(to)
+        ended = await caller.expect("ended")
+        assert (ended["code"], ended["answered"]) == (404, False)
+        assert app.of("StasisStart") == []
+
+
+async def test_an_outside_caller_cannot_pass_for_an_extension(phones: Phones) -> None:
+    await phones.agent("1001")
+    liar = await phones.outside("1001")
+    await liar.call("*43")
+    ended = await liar.expect("ended")
+    assert (ended["code"], ended["answered"]) in {(401, False), (403, False)}
+
+
+async def test_what_an_agent_dials_comes_to_the_app(phones: Phones) -> None:
+    phone = await phones.agent("1001")
+    async with App(phones.box) as app:
+        await phone.call("0912345678")
+        (start,) = await app.starts(1)
+        assert start["args"] == ["dial", "0912345678"]
+        assert start["channel"]["caller"]["number"] == "1001"
+
+
+@pytest.mark.parametrize(
+    ("to", "dialled"),
+    [
+        ("1,2", "12"),
+        ("1%2C100%2Cz", "1100"),
+        ("1$%7BSHELL(id)%7D", "1"),
+        ("1%29%7D$%7BEPOCH%7D", "1"),
+        ("1&PJSIP%2F1002", "11002"),
+        ("9" * 60, "9" * 24),
+        ("*1%5C", "*1"),
+    ],
+)
+async def test_a_hostile_number_is_filtered(phones: Phones, to: str, dialled: str) -> None:
+    phone = await phones.agent("1001")
+    async with App(phones.box) as app:
+        await phone.call(f"sip:{to}@{phones.server}")
+        (start,) = await app.starts(1)
+        assert start["args"] == ["dial", dialled]
+
+
+async def test_without_the_app_extensions_ring_plainly_and_the_rest_is_refused_with_words(phones: Phones) -> None:
+    ann, bob = await phones.agent("1001", tone=440), await phones.agent("1002", tone=660)
+    await ann.call("1002")
+    assert "1001" in (await bob.expect("incoming"))["remote"]
+    await bob.answer()
+    await asyncio.gather(ann.until_hears(660), bob.until_hears(440))
+    await bob.hang_up()
+    await ann.expect("ended")
+    for number in ("0912345678", "1099", "*99"):
+        mark = ann.mark()
+        await ann.call(number)
+        await ann.expect("media", since=mark)  # the words, as early media
+        ended = await ann.expect("ended", within=8.0)
+        assert (ended["code"], ended["answered"]) == (404, False)
+
+
+async def test_an_agent_may_call_an_entry(phones: Phones) -> None:
+    phone = await phones.agent("1001")
+    async with App(phones.box) as app:
+        await phone.call("83")
+        (start,) = await app.starts(1)
+        assert start["args"] == ["entry", "83"]
+
+
+async def test_without_agi_and_app_the_fallback_serves_and_the_log_tells(phones: Phones) -> None:
+    agent = await phones.agent("1001", tone=660)
+    async with Ami(phones.box.settings) as ami:
+        await FallbackMembers(ami).set({"seat-ann": "1001"})
+    caller = await phones.outside(tone=440)
+    began = time.time()
+    await caller.call("82")
+    await agent.expect("incoming", within=3.0)
+    await agent.answer()
+    await asyncio.gather(caller.until_hears(660), agent.until_hears(440))
+    await caller.hang_up()
+    await agent.expect("ended")
+
+    def told() -> FallbackCall | None:
+        calls = [call for call in fallback_calls(cel(phones.box)) if call.entered_at / 1e6 > began]
+        return calls[0] if calls and calls[0].ended_at else None
+
+    call = await soon(told, "the log tells")
+    assert (call.entry, call.seat) == ("82", "seat-ann")
+    assert began * 1e6 < call.entered_at < call.answered_at < call.ended_at < time.time() * 1e6
+    assert call.answered_at % 1_000_000  # with fractions of a second
+
+
+async def test_every_two_party_bridge_is_softmix(phones: Phones) -> None:
+    ann, bob = await phones.agent("1001"), await phones.agent("1002")
+    await ann.call("1002")
+    await bob.expect("incoming")
+    await bob.answer()
+    await ann.expect("answered")
+    async with Ami(phones.box.settings) as ami:
+        bridges = await soon(ami.bridges, "a bridge")
+    assert [row.get("BridgeTechnology") for row in bridges] == ["softmix"]
+
+
+async def test_a_phone_cannot_transfer_behind_our_back(phones: Phones) -> None:
+    ann, bob = await phones.agent("1001"), await phones.agent("1002")
+    await ann.call("1002")
+    await bob.expect("incoming")
+    await bob.answer()
+    await ann.expect("answered")
+    await bob.transfer("*43")
+    refused = await bob.expect("transfer", where=lambda said: said["code"] >= 300)
+    assert refused["code"] == 603
+    assert ann.said("ended") == []
