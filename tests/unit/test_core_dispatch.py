@@ -522,7 +522,7 @@ def test_the_same_scenario_as_calls_and_as_chats_gives_the_same_order(seed: int)
     """Lead 3: one dispatcher. Only the medium's row differs (one at a time here, as for voice)."""
     chance = random.Random(seed)
     kinds = ("arrives",) * 4 + ("answers",) * 4 + ("leaves",) * 3 + ("waits",) * 2 + ("returns",) * 3
-    scenario = [(chance.choice(kinds), chance.randrange(30)) for _ in range(200)]
+    scenario = [(chance.choice(kinds), chance.randrange(30)) for _ in range(300)]
     calls, chats = play(scenario, "voice"), play(scenario, "chat")
     assert len(calls) >= 12
     assert calls == chats
