@@ -102,9 +102,9 @@ def fallback() -> str:
         FALLBACK,
         exten(
             "s",
-            f"Set({WAITING_VARIABLE}=)",
             f"CELGenUserEvent({FALLBACK_MARK},${{{ENTRY_VARIABLE}}})",
             "Answer(0,i)",
+            f"Set({WAITING_VARIABLE}=)",  # cti.rescue waits for it before it sends the next one
             f"Queue({FALLBACK},,,,{LONGEST_FALLBACK_S},,fallback-served)",
             "Playback(all-circuits-busy-now&please-try-call-later)",
             "Hangup(34)",

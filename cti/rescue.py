@@ -10,6 +10,7 @@ empties it when he talks) and no other party is with him in a bridge. Who talks 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -28,6 +29,9 @@ SILENT_LIMIT_S = 5.0
 FAILED_STARTS = 3
 # An engine that accepts and never answers is as silent as a dead one.
 PING_LIMIT_S = 0.9
+# How often and how long to look whether a redirect has taken effect: 0.3 s, since a channel held in AGI stays longer.
+REDIRECT_LOOKS = 60
+LOOK_EVERY_S = 0.005
 _HOLDING = "holding_bridge"
 _LAST = 1 << 62
 
@@ -89,7 +93,17 @@ async def rescue_waiting(ami: Ami) -> list[Waiting]:
             log.info("rescue_missed", leg=waiting.leg, error=str(error))
             continue
         done.append(waiting)
+        await _has_gone(ami, waiting)
     return done
+
+
+async def _has_gone(ami: Ami, waiting: Waiting) -> None:
+    """Wait until he is in the fall-back: a redirect takes effect in the channel's own thread, and order is kept."""
+    with contextlib.suppress(AmiError):  # hung up meanwhile
+        for _ in range(REDIRECT_LOOKS):
+            if not await ami.variable(waiting.channel, WAITING_VARIABLE):
+                return
+            await asyncio.sleep(LOOK_EVERY_S)
 
 
 class Rescue:
