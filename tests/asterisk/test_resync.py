@@ -265,7 +265,7 @@ async def test_a_caller_rescued_too_early_is_fetched_back_and_keeps_his_place(as
             return any(row["bridge_type"] == "holding" and channel["id"] in row["channels"] for row in rows)
 
         async def outside() -> bool:
-            return (await c.channels())[0]["dialplan"]["app_name"] != "Stasis"
+            return bool((await c.channels())[0]["dialplan"]["app_name"] != "Stasis")
 
         await until_told(outside, "he is in the fall-back")
         await until_told(holding, "he is back in his holding bridge")
