@@ -23,14 +23,15 @@ from softphone.robots import AgentPlan, AgentRobot, CallerPlan, CallerResult, Ca
 from storage.bus import CallFailed, EngineAway, UnixClient
 from storage.settings import Settings, load_secrets
 
-AGENT_TONES = (660, 880, 1100, 1320, 1540, 1760)
-CALLER_TONES = (1980, 2200, 2420, 2640)
+AGENT_TONES = (1540, 1760, 1980, 2200, 2420, 2640)
+"""High: the words of a greeting hold much of what is below 1.5 kHz, and would be taken for an agent."""
+CALLER_TONES = (660, 880, 1100, 1320)
 """As many callers at once: each tone is one caller, so an agent's recording tells whom he heard."""
 NUMBERS = ("81", "82", "83")
 BETWEEN_CALLS_S = (2.0, 5.0)
 PATIENCE_S = 30.0
 EVERY_NTH_GIVES_UP = 5
-SHORT_PATIENCE_S = 4.0
+SHORT_PATIENCE_S = 1.2
 TALK_S = (3.0, 7.0)
 ANSWER_AFTER_S = (0.5, 2.5)
 AGENT_SAW_S = 15.0
