@@ -117,7 +117,7 @@ class Runtime:
         inbox: Inbox | None = None,
         configuration: Configuration | None = None,
         clock: Callable[[Micros], Clock] = EngineClock,
-        epoch: Callable[[], str] = lambda: f"{time.time_ns():x}",
+        epoch: Callable[[], str] = lambda: base36(int(time.time())),
         day_of: Callable[[Micros], int] | None = None,
         version: str = CORE_VERSION,
     ) -> None:
@@ -420,6 +420,15 @@ class Runtime:
 
     def _aside(self, work: Callable[[], T]) -> Awaitable[T]:
         return asyncio.get_running_loop().run_in_executor(self._side, work)
+
+
+def base36(number: int) -> str:
+    """A whole number in digits and small letters: the second a log began, six characters that name it in every id."""
+    digits = ""
+    while number:
+        number, rest = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[rest] + digits
+    return digits or "0"
 
 
 def stored(fact: f.Recorded) -> StoredFact:

@@ -34,6 +34,7 @@ FALLBACK_MARK = "RINGSIDE_FALLBACK"  # extra: entry number, when a caller enters
 SERVED_MARK = "RINGSIDE_SERVED"  # extra: seat, on the seat's channel when it talks to him
 EMERGENCY_MARK = "RINGSIDE_EMERGENCY"  # extra: the number
 
+AWAY_TRIES = 10  # half a second each: as long as cti.rescue waits before it takes those who wait already
 LONGEST_FALLBACK_S = 900  # a caller nobody takes hears words after a quarter of an hour, not music for ever
 PLAIN_RING_S = 30
 # 20 digits are more than E.164's 15 and any prefix.
@@ -83,10 +84,16 @@ def entry(given: AsteriskSettings) -> str:
                 f"Set({WAITING_VARIABLE}=${{EPOCH}}000000)",
                 f"AGI({given.agi_url})",
                 f'GotoIf($["${{{REFUSED_VARIABLE}}}" != ""]?refused)',
+                "Set(TRIES=0)",
                 # Without an item (AGISTATUS is not SUCCESS, or the engine was too slow) the app plans again.
-                f"Stasis({given.app},entry,{number})",
-                # Back here alive: STASISSTATUS=FAILED, or the app let him go on.
-                f"Goto({FALLBACK},s,1)",
+                f"(app)Stasis({given.app},entry,{number})",
+                # Back here alive, either because the app let him go on, or it is away. A restart takes 2 s: he hears
+                # it ring that long instead of losing his place to the plain queue.
+                f'GotoIf($["${{STASISSTATUS}}" != "FAILED" | ${{TRIES}} >= {AWAY_TRIES}]?{FALLBACK},s,1)',
+                "Set(TRIES=$[${TRIES} + 1])",
+                "Ringing()",
+                "Wait(0.5)",
+                "Goto(app)",
                 "(refused)Progress()",
                 "Playback(cannot-complete-as-dialed,noanswer)",
                 "Hangup(1)",

@@ -150,7 +150,7 @@ class System:
                 start_new_session=True,
             )
         self.until(self.is_ready, "the system is ready", UP_LIMIT_S)
-        self.token = self.token or self.command("token", "create", "--name", "tests").strip()
+        self.token = self.token or self.command("token", "create", "tests").strip()
 
     def is_ready(self) -> bool:
         """/readyz answers 200; fails at once when `up` has ended."""
