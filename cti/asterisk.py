@@ -232,11 +232,13 @@ class AsteriskProcess:
         """Have one running: adopt it (False) or start it (True).
 
         One of ours with an older configuration is restarted when it carries no call, or when `cut_calls`; else
-        AsteriskStale is raised.
+        AsteriskStale is raised. One with this configuration is never ended: AsteriskFailed if it does not answer.
         """
-        if self.current:
+        found = self.running()
+        if found is not None and found.digest == self.digest:
+            self.wait_booted()  # at once, unless it is booting
             return False
-        if self.running() is not None:
+        if found is not None:
             calls = self.channel_count()
             if calls and not cut_calls:
                 raise AsteriskStale(
@@ -298,16 +300,16 @@ class AsteriskProcess:
         self._end(signal.SIGKILL, STOP_LIMIT_S)
 
     def _end(self, how: signal.Signals, limit_s: float) -> None:
-        found = self.running()
-        if found is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(found.pid, how)
-        until = time.monotonic() + limit_s
-        while self.running() is not None and time.monotonic() < until:
-            time.sleep(LOOK_EVERY_S)
-        if self.process is not None and self.process.pid == found.pid and self.running() is None:
-            self.process.wait()  # a zombie by now: take it away
+        if (found := self.running()) is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(found.pid, how)
+            until = time.monotonic() + limit_s
+            while self.running() is not None and time.monotonic() < until:
+                time.sleep(LOOK_EVERY_S)
+        if self.process is not None and self.running() is None:
+            # Takes the zombie away, also of one that somebody else ended; its other threads may still be leaving.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(limit_s)
 
     def _parent_bound(self) -> list[str]:
         """setpriv (util-linux) asks the kernel to end the process with its parent."""
