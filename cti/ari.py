@@ -152,6 +152,9 @@ class Ari:
         except (AriError, AriLost) as error:
             log.warning("ari_set_up_failed", error=str(error))
             await self.cut()
+        except Exception:
+            log.exception("ari_set_up_failed")
+            await self.cut()
 
     async def _read(self, socket: ClientConnection) -> None:
         try:

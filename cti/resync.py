@@ -16,6 +16,7 @@ from typing import Any
 
 from acd.core.effects import AnswerLeg, Connect, Effect, Gather, HoldMusic, RingSeat, StartRecording, WantedLeg
 from acd.core.inputs import Input, LegArrived, OfferAnswered
+from cti.dialplan import FROM_AGENTS
 from cti.translate import extension_of, id_of, part_of, text_of, variable_of, words_of
 
 
@@ -45,10 +46,21 @@ class ChannelSeen:
     offer: str = ""
     number: str = ""
     caller_name: str = ""
+    context: str = ""
+    exten: str = ""
 
     @property
     def ours(self) -> bool:
+        """It is in our application."""
         return bool(self.words)
+
+    @property
+    def plain(self) -> bool:
+        """A number dialled from an agent's phone that our dialplan serves without the application: emergency, echo.
+
+        Channels that are called bear no number of their own (exten "s").
+        """
+        return not self.words and self.context == FROM_AGENTS and self.exten not in ("", "s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +118,8 @@ def _channel(row: Mapping[str, Any], app: str) -> ChannelSeen:
         offer=variable_of(row, "RINGSIDE_OFFER"),
         number=text_of(caller.get("number")),
         caller_name=text_of(caller.get("name")),
+        context=text_of(plan.get("context")),
+        exten=text_of(plan.get("exten")),
     )
 
 
@@ -192,7 +206,7 @@ def _stranger(channel: ChannelSeen, wants: Mapping[str, WantedLeg], agents: Mapp
         return Difference(Kind.UNKNOWN_WAITING_CALLER, channel.id, seen=channel)
     if channel.ours and role != "dial":
         return Difference(Kind.GHOST_CHANNEL, channel.id, seen=channel)
-    if channel.extension in agents:
+    if channel.extension in agents and not channel.plain:
         return Difference(Kind.UNKNOWN_CALL_ON_AGENT, channel.id, seen=channel)
     return Difference(Kind.GHOST_CHANNEL, channel.id, seen=channel) if channel.ours else None
 

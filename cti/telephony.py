@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ from cti.translate import (
     HungUp,
     LeftApp,
     LegReady,
+    Meaning,
     Note,
     Rang,
     Strayed,
@@ -172,7 +173,8 @@ class AsteriskTelephony:
         self._held: list[Effect] = []
         self._refusals = 0
         self._heard_at: Micros = 0
-        self._compared = asyncio.Lock()
+        self._connection = 0
+        self._away: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._settled = asyncio.Event()
         self.repairs: dict[str, int] = {kind.value: 0 for kind in Kind}
@@ -213,6 +215,7 @@ class AsteriskTelephony:
     # --- the connection ------------------------------------------------------------------------------------------
 
     def _down(self, refused: bool) -> None:
+        self._connection += 1
         self._buffer, self._held = [], []
         self._refusals = self._refusals + 1 if refused else 0
         if self._refusals == DEAD_AFTER:
@@ -246,6 +249,7 @@ class AsteriskTelephony:
         wanted = await self._engine.wanted()
         channels, bridges, contacts = await self._look()
         self.legs.renew(wanted)
+        self._away.clear()
         self._note_holding(bridges)
         for contact in contacts:
             await self._submit(PhoneChanged(contact.seat, contact.reachable, "listed"), via="reconcile")
@@ -290,31 +294,36 @@ class AsteriskTelephony:
             self._take(event)
         elif len(self._buffer) < BUFFER:
             self._buffer.append(event)
+        elif len(self._buffer) == BUFFER:
+            self._buffer.append(event)
+            log.error("too_many_events_while_coming_into_line")
+            self._spawn(self.ari.cut())
 
     def _take(self, event: Event) -> None:
         self._heard_at = self._engine.now()
         if event.get("type") == "PlaybackFinished":
             self._direct.prompt_over(str((event.get("playback") or {}).get("id")))
-        for meaning in translate(event, self.legs):
+        meanings = translate(event, self.legs)
+        authors = [self._author(meaning) for meaning in meanings]  # before a note takes the leg out of the book
+        for meaning, (by, via) in zip(meanings, authors, strict=True):
             if isinstance(meaning, Note):
                 self._note(meaning)
             else:
-                by, via = self._author(meaning)
                 self._later(meaning, by, via)
 
     def _later(self, given: Input, by: str, via: str) -> None:
         self._inputs.put(key_of(given), lambda: self._submit(given, by=by, via=via))
 
-    def _author(self, given: Input) -> tuple[str, str]:
+    def _author(self, meaning: Meaning) -> tuple[str, str]:
         """Who caused it: the customer, the seat's person by the phone, or nobody."""
-        leg = self.legs.get(key_of(given))
-        match given:
+        match meaning:
             case DigitPressed():
                 return "customer", "phone"
-            case OfferAnswered() | OfferRefused(result=OfferResult.REJECTED):
+            case OfferAnswered() | OfferRefused(result=OfferResult.REJECTED) | DirectCallEnded(who=Party.SEAT):
+                leg = self.legs.get(key_of(meaning))
                 return (leg.seat if leg else "") or "system", "phone"
-            case PartyLeft(hung_up=True) if leg is not None:
-                return ("customer" if leg.role is Role.CUSTOMER else leg.seat or "system"), "phone"
+            case PartyLeft(leg=name, hung_up=True) if (left := self.legs.get(name)) is not None:
+                return ("customer" if left.role is Role.CUSTOMER else left.seat or "system"), "phone"
         return "system", "asterisk"
 
     def _note(self, note: Note) -> None:
@@ -346,10 +355,11 @@ class AsteriskTelephony:
             case TransferAsked():
                 self._commands.put(note.leg, lambda: self._calls.refuse_transfer(note.leg))
             case LeftApp():
-                self.legs.change(note.leg, hold="")
+                self._away.add(note.leg)
 
     def _leg_gone(self, note: Gone) -> None:
         leg = self.legs.gone(note.leg)
+        self._away.discard(note.leg)
         self._direct.gone(note)
         if leg is not None and leg.hold:
             hold = leg.hold
@@ -372,7 +382,8 @@ class AsteriskTelephony:
             await self._calls.give_back(note.leg)
             return
         await self._calls.mark_waiting(note.leg, self._engine.now())
-        if reply.note == "late":  # he was with us before: the fall-back gave him back
+        if note.leg in self._away:  # he was with us before: the fall-back gave him back
+            self._away.discard(note.leg)
             await self._continue(note.leg)
 
     async def _plan(self, note: CallerCame) -> Reply | None:
@@ -409,14 +420,16 @@ class AsteriskTelephony:
 
     async def compare(self) -> None:
         """One comparison. Only what the engine wants before and after the look is held against Asterisk."""
+        connection = self._connection
         before = await self._engine.wanted()
         channels, bridges, contacts = await self._look()
         after = {want.leg: want for want in await self._engine.wanted()}
         wanted = [want for want in before if after.get(want.leg) == want]
         passing = frozenset(want.leg for want in (*before, *after.values()) if after.get(want.leg) != want)
         passing |= frozenset(want.leg for want in after.values() if want not in before)
-        if self.ready:
+        if self.ready and connection == self._connection:
             await self._read_fallback(wanted, channels)
+            await self._seats_phoning(after.values(), channels)
             await self._heal(wanted, channels, bridges, contacts, passing=passing)
             await self._sweep(after.values(), bridges)
 
@@ -476,6 +489,13 @@ class AsteriskTelephony:
             case Kind.MISSING_RECORDING if want is not None:
                 await self._calls.record(want.item, want.leg, want.recording)
 
+    async def _seats_phoning(self, wanted: Iterable[WantedLeg], channels: Sequence[ChannelSeen]) -> None:
+        """Calls that our own dialplan serves without us (emergency, echo) make the seat busy; they are no fault."""
+        known = {want.leg for want in wanted}
+        for channel in channels:
+            if channel.id not in known and channel.plain and self._seats.seat_of(channel.extension):
+                await self._found_call(channel)
+
     async def _found_call(self, seen: ChannelSeen) -> None:
         """A call on an agent's phone that nobody told us of: the seat is busy."""
         if seen.words[:1] == ("dial",):
@@ -495,7 +515,7 @@ class AsteriskTelephony:
             return OfferRefused(want.leg, OfferResult.UNREACHABLE)
         return PartyLeft(want.leg, observed=False, not_before=self._heard_at)
 
-    async def _sweep(self, wanted: Any, bridges: Sequence[BridgeSeen]) -> None:
+    async def _sweep(self, wanted: Iterable[WantedLeg], bridges: Sequence[BridgeSeen]) -> None:
         """Bridges that were empty twice and that nothing wants go; they hold no one and are no fault."""
         kept = {want.bridge for want in wanted} | set(self.legs.joins)
         kept |= {leg.hold for leg in self.legs.by_id.values()}
@@ -533,12 +553,15 @@ class AsteriskTelephony:
         except ManagerFailed as error:
             log.warning("caller_not_fetched_back", leg=call.leg, error=str(error))
         else:
+            self._away.add(call.leg)
             self._fallback.told(call)
 
     # --- the core ------------------------------------------------------------------------------------------------
 
     async def _submit(self, given: Input, *, by: str = "system", via: str = "asterisk") -> Reply | None:
         """Give the core an input; None when the engine stepped down (this process is about to end)."""
+        if isinstance(given, DirectCallStarted) and not given.found and given.kind is not DirectKind.DIRECT:
+            by, via = given.seat, "phone"
         try:
             return await self._engine.submit(given, by=by, via=via)
         except Fenced:

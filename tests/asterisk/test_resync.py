@@ -14,6 +14,7 @@ from cti.ami import Ami
 from cti.asterisk import AsteriskProcess
 from cti.resync import Kind
 from tests.asterisk.conftest import MakeAsterisk
+from tests.support.asterisk import originate
 from tests.support.center import Center, Plans, center, engine, phones, until, until_told
 from tests.support.memory import MemoryLog
 
@@ -88,11 +89,26 @@ async def test_a_conversation_whose_bridge_is_lost_gets_another(asterisk: Asteri
 async def test_an_unknown_call_on_an_agents_phone(asterisk: AsteriskProcess) -> None:
     async with center(asterisk) as c:
         await c.ready("amy")
-        echo = c.ua.call("*43", "8001")
-        await echo.answered.wait()
+        await originate(asterisk, "PJSIP/8001", "Wait", "30")
+        ring = await c.rings("8001")
         started = await c.fact(f.DirectStarted)
         assert started.seat == "amy"
         await healed(c, Kind.UNKNOWN_CALL_ON_AGENT)
+        ring.hang_up()
+        await c.fact(f.DirectEnded)
+        await c.empty()
+
+
+@pytest.mark.asyncio
+async def test_a_call_our_dialplan_serves_alone_makes_the_seat_busy_and_is_no_fault(asterisk: AsteriskProcess) -> None:
+    async with center(asterisk) as c:
+        await c.ready("amy")
+        echo = c.ua.call("*43", "8001")
+        await echo.answered.wait()
+        assert (await c.fact(f.DirectStarted)).seat == "amy"
+        await c.telephony.compare()
+        await c.telephony.compare()
+        assert c.repairs() == {}
         echo.hang_up()
         await c.fact(f.DirectEnded)
         await c.empty()

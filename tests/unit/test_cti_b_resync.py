@@ -119,7 +119,11 @@ def test_missing_recording() -> None:
     assert differences(recordings=()) == [(Kind.MISSING_RECORDING, "c1")]
 
 
-def test_an_emergency_call_of_a_stranger_is_none_of_our_business() -> None:
+def test_an_emergency_call_of_a_seat_is_no_fault() -> None:
+    assert differences(channels=(CALLER, AGENT, replace(HANDSET, context="from-agents", exten="119"))) == []
+
+
+def test_a_call_of_a_stranger_is_none_of_our_business() -> None:
     assert differences(channels=(CALLER, AGENT, replace(HANDSET, extension="trunk"))) == []
 
 
@@ -261,10 +265,10 @@ async def test_a_lane_keeps_its_order_and_others_do_not_wait() -> None:
 
 
 def cel(kind: str, leg: str, at: int, mark: str = "", extra: str = "", linked: str = "") -> str:
-    row = dict.fromkeys(CEL_FIELDS, "")
-    row |= {"eventtime": f"{at}.000000", "eventtype": kind, "userdeftype": mark, "uniqueid": leg}
-    row |= {"linkedid": linked or leg, "eventextra": extra}
-    return ",".join(f'"{row[name]}"' for name in CEL_FIELDS) + "\n"
+    told = f'{{""extra"":""{extra}""}}' if extra else ""
+    row = (f"{at}.000000", kind, mark, leg, linked or leg, "", "", "", "", "", "", told)
+    assert len(row) == len(CEL_FIELDS)
+    return ",".join(f'"{cell}"' for cell in row) + "\n"
 
 
 def test_the_fall_backs_calls_are_told_once_as_they_end(tmp_path: Path) -> None:
