@@ -211,6 +211,7 @@ class Demo:
             ("demo.heard_one_sided", found.one_sided),
             ("demo.left", found.gave_up),
             ("demo.without_answer", found.not_answered),
+            ("demo.cut", found.placed - found.both_heard - found.one_sided - found.gave_up - found.not_answered),
         )
         for key, count in rows:
             self._center.say(f"  {count:4d}  {words(key)}")
