@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,9 @@ from cti.configuration import CEL_FIELDS
 from cti.dialplan import FALLBACK_MARK, SERVED_MARK
 
 USER_DEFINED = "USER_DEFINED"
+# A record begins with its time in quotes. Quotes inside a field are doubled, so no field can look like a beginning,
+# and a line cut short takes no other with it.
+_RECORD = re.compile(r'^(?="[0-9]+\.[0-9]{6}",")', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,11 @@ def _micros(text: str) -> int:
     return int(seconds) * 1_000_000 + int(fraction.ljust(6, "0")[:6] or 0)
 
 
-def _event(row: list[str]) -> CelEvent | None:
-    if len(row) != len(CEL_FIELDS):
+def _event(line: str) -> CelEvent | None:
+    rows = list(csv.reader(io.StringIO(line, newline="")))
+    if len(rows) != 1 or len(rows[0]) != len(CEL_FIELDS):
         return None
+    row = rows[0]
     try:
         event = CelEvent(_micros(row[0]), *row[1:])
         if event.kind != USER_DEFINED:
@@ -79,8 +85,8 @@ def read_cel(path: Path, offset: int = 0) -> tuple[list[CelEvent], int]:
         file.seek(offset)
         data = file.read()
     whole = data[: data.rfind(b"\n") + 1]
-    rows = csv.reader(io.StringIO(whole.decode("utf-8", "replace"), newline=""))
-    return [event for row in rows if (event := _event(row)) is not None], offset + len(whole)
+    lines = _RECORD.split(whole.decode("utf-8", "replace"))
+    return [event for line in lines if (event := _event(line)) is not None], offset + len(whole)
 
 
 def fallback_calls(events: Iterable[CelEvent]) -> list[FallbackCall]:

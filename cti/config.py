@@ -54,6 +54,8 @@ class AsteriskSettings:
     `root`: the private Asterisk's folder (with run-bin/asterisk), or "" for the installed one.
     `http_host`, `ami_host` and `agi_host` must be loopback; SIP and RTP listen on `sip_host`.
     `emergency_dial`: where emergency numbers go; `{number}` stands for the number. Empty: the first trunk.
+    `app_away_s`: how long a new caller hears it ring while the app is away, before the fall-back takes him; as long as
+    cti.rescue waits before it takes those who wait already.
     `music_dir`: a folder with music to wait by; empty: Asterisk's own.
     `extra_dialplan`: text added to extensions.conf (tests).
     """
@@ -87,6 +89,7 @@ class AsteriskSettings:
     recordings_dir: str = ""
     music_dir: str = ""
     qualify_s: int = 15
+    app_away_s: float = 5.0
     extra_dialplan: str = ""
 
     def __post_init__(self) -> None:
@@ -147,6 +150,8 @@ def _wrong(given: AsteriskSettings) -> Iterator[str]:
     for name in ("sip_port", "http_port", "ami_port", "agi_port", "rtp_start", "rtp_end"):
         if not 0 < getattr(given, name) < 65536:
             yield f"{name} is {getattr(given, name)}: a port is 1 to 65535"
+    if not 0 <= given.app_away_s <= 60:
+        yield f"app_away_s is {given.app_away_s}: 0 to 60 seconds"
     if given.rtp_start >= given.rtp_end:
         yield "rtp_start must be below rtp_end"
     for name in ("ari_user", "ami_user", "app", "country", "default_region"):

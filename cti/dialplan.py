@@ -34,7 +34,7 @@ FALLBACK_MARK = "RINGSIDE_FALLBACK"  # extra: entry number, when a caller enters
 SERVED_MARK = "RINGSIDE_SERVED"  # extra: seat, on the seat's channel when it talks to him
 EMERGENCY_MARK = "RINGSIDE_EMERGENCY"  # extra: the number
 
-AWAY_TRIES = 10  # half a second each: as long as cti.rescue waits before it takes those who wait already
+AWAY_STEP_S = 0.5
 LONGEST_FALLBACK_S = 900  # a caller nobody takes hears words after a quarter of an hour, not music for ever
 PLAIN_RING_S = 30
 # 20 digits are more than E.164's 15 and any prefix.
@@ -75,6 +75,7 @@ def entry_numbers(given: AsteriskSettings) -> str:
 
 def entry(given: AsteriskSettings) -> str:
     """One round trip to plan the call, then the app; without the app, the fall-back."""
+    away_tries = round(given.app_away_s / AWAY_STEP_S)
     return context(
         "entry",
         *(
@@ -89,10 +90,10 @@ def entry(given: AsteriskSettings) -> str:
                 f"(app)Stasis({given.app},entry,{number})",
                 # Back here alive, either because the app let him go on, or it is away. A restart takes 2 s: he hears
                 # it ring that long instead of losing his place to the plain queue.
-                f'GotoIf($["${{STASISSTATUS}}" != "FAILED" | ${{TRIES}} >= {AWAY_TRIES}]?{FALLBACK},s,1)',
+                f'GotoIf($["${{STASISSTATUS}}" != "FAILED" | ${{TRIES}} >= {away_tries}]?{FALLBACK},s,1)',
                 "Set(TRIES=$[${TRIES} + 1])",
                 "Ringing()",
-                "Wait(0.5)",
+                f"Wait({AWAY_STEP_S})",
                 "Goto(app)",
                 "(refused)Progress()",
                 "Playback(cannot-complete-as-dialed,noanswer)",

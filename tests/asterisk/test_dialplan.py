@@ -13,11 +13,12 @@ import pytest
 import pytest_asyncio
 
 from cti.ami import Ami
-from cti.asterisk import AsteriskProcess
+from cti.asterisk import AsteriskProcess, write_tones
 from cti.cel import CelEvent, FallbackCall, fallback_calls, read_cel
+from cti.config import Trunk
 from cti.provisioning import Extension, FallbackMembers, Provisioning, http_call
 from softphone.process import PhoneProcess
-from tests.support.asterisk import App, running_asterisk, soon
+from tests.support.asterisk import App, free_port, running_asterisk, soon
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.softphone]
 
@@ -31,7 +32,7 @@ exten => _X.,1,Answer(0,i)
 def asterisk(asterisk_root: Path) -> Iterator[AsteriskProcess]:
     """Emergency numbers go to a line that answers and echoes."""
     with running_asterisk(
-        asterisk_root, emergency_dial="Local/{number}@emergency-test", extra_dialplan=OUTSIDE_LINE
+        asterisk_root, emergency_dial="Local/{number}@emergency-test", extra_dialplan=OUTSIDE_LINE, app_away_s=0
     ) as box:
         yield box
 
@@ -208,3 +209,51 @@ async def test_a_phone_cannot_transfer_behind_our_back(phones: Phones) -> None:
     refused = await bob.expect("transfer", where=lambda said: said["code"] >= 300)
     assert refused["code"] == 603
     assert ann.said("ended") == []
+
+
+async def test_an_app_that_comes_back_in_time_gets_the_caller(asterisk_root: Path) -> None:
+    with running_asterisk(asterisk_root, app_away_s=3) as box:
+        server = f"{box.settings.sip_host}:{box.settings.sip_port}"
+        async with await PhoneProcess.start("0912345678", server=server, register=False) as caller:
+            await caller.call("81")
+            await caller.expect("ringing")  # he hears that something goes on
+            async with App(box) as app:
+                (start,) = await app.starts(1)
+                assert start["args"] == ["entry", "81"]
+        assert [event for event in cel(box) if event.mark == "RINGSIDE_FALLBACK"] == []
+
+
+async def test_the_music_of_the_settings_is_heard_while_waiting(asterisk_root: Path, tmp_path: Path) -> None:
+    write_tones(tmp_path / "music.wav", [(1540, 3000)])
+    with running_asterisk(asterisk_root, music_dir=str(tmp_path), app_away_s=0) as box:
+        server = f"{box.settings.sip_host}:{box.settings.sip_port}"
+        async with await PhoneProcess.start("0912345678", server=server, register=False) as caller:
+            await caller.call("81")  # nobody is a member of the fall-back
+            await caller.expect("answered")
+            await caller.until_hears(1540)
+
+
+async def test_a_carriers_line_reaches_entries_and_takes_emergency_calls(asterisk_root: Path) -> None:
+    """The carrier is another loopback address: it is known by it, whatever number its callers bear."""
+    port = free_port()
+    with running_asterisk(asterisk_root, trunks=(Trunk("carrier", f"127.0.0.9:{port}"),)) as box:
+        async with contextlib.AsyncExitStack() as stack:
+            phones = Phones(box, stack)
+            agent = await phones.agent("1001", tone=440)
+            carrier = await PhoneProcess.start(
+                "1001", server=phones.server, register=False, address="127.0.0.9", local_port=port, tone=660
+            )
+            await stack.enter_async_context(carrier)
+            async with App(box) as app:
+                call = await carrier.call("81")
+                (start,) = await app.starts(1)
+                assert start["args"] == ["entry", "81"]
+                assert start["channel"]["name"].startswith("PJSIP/carrier-")
+                await carrier.hang_up(call)
+                await carrier.expect("ended")
+                call = await carrier.call("*43")
+                assert (await carrier.expect("ended"))["code"] == 404
+            await agent.call("119")
+            assert "119@127.0.0.9" in (await carrier.expect("incoming"))["to"]
+            await carrier.answer()
+            await asyncio.gather(agent.until_hears(660), carrier.until_hears(440))
