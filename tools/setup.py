@@ -59,7 +59,6 @@ NEEDS = (
     Need("python3-venv", "virtual environment", "run", has_ensurepip),
     Need("ca-certificates", "downloads over TLS", "run", has_file("etc/ssl/certs/ca-certificates.crt")),
     Need("postgresql", "tests on a real PostgreSQL", "test", has_file("usr/lib/postgresql/*/bin/postgres")),
-    Need("redis-server", "tests on a real Redis", "test", has_file("usr/bin/redis-server")),
     Need("iproute2", "tests look at the ports that are open", "test", has_file("usr/bin/ss")),
 )
 
