@@ -173,9 +173,10 @@ class Floor:
 
     def naive_cycle(self) -> None:
         """The same choices by looking at every seat and at every waiting contact, by the same rules."""
-        seat_id, item_id = self.held[0]
-        self.scan_items(seat_id)
-        self.scan_seats(self.arrive())
+        self.scan_items(self.held[0][0])
+        item = self.arrive()
+        self.scan_seats(item)
+        del self.state.items[item.id]
 
     def scan_items(self, seat_id: str) -> str:
         """The freed seat's next contact."""
