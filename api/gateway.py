@@ -32,6 +32,7 @@ from acd.core.inputs import (
 from acd.core.reply import Code, Done, Refused, Reply
 from storage.bus import CallFailed
 
+CALL_LIMIT_S = 5.0
 COMMANDS: tuple[type[Input], ...] = (
     SeatSignedIn,
     SeatSignedOut,
@@ -67,7 +68,8 @@ class Answer:
 
 async def submit(caller: Caller, given: Input, *, by: str, via: str) -> Answer:
     """Ask the engine to decide; the answer comes after the commit. Raises storage.bus.EngineAway, CallFailed."""
-    told = await caller.call("submit", {"kind": kind_of(given), "body": dump(given), "by": by, "via": via})
+    body = {"kind": kind_of(given), "body": dump(given), "by": by, "via": via}
+    told = await caller.call("submit", body, CALL_LIMIT_S)
     return Answer(_reply_from(told), int(told["seq"]))
 
 

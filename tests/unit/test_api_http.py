@@ -167,7 +167,6 @@ async def test_what_is_not_committed_is_not_shown(api: Api) -> None:
 # --- extensions, calls, records ----------------------------------------------------------------------------------
 
 
-@pytest.mark.feature("V5")
 async def test_extensions_are_made_given_never_twice_and_taken_back(api: Api) -> None:
     headers = api.token()
     url = f"{PREFIX}/extensions"
