@@ -173,9 +173,8 @@ async def prove(system: System, load: Load, figures: Figures, kills: int, rng: r
         figures.dispatch_s.append(await _dispatches_again(system, load, killed_at))
         if figures.kills % 5 == 0:
             worst = max(figures.dispatch_s)
-            say(
-                f"{figures.kills} kills, {load.number} calls, dispatch again {worst:.1f} s at worst, {dict(figures.states)}"
-            )
+            so_far = f"{figures.kills} kills, {load.number} calls, dispatching again after {worst:.1f} s at worst"
+            say(f"{so_far}, {dict(figures.states)}")
 
 
 def _endless(kinds: Sequence[str]) -> Iterator[str]:
