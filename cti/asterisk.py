@@ -19,11 +19,11 @@ import time
 import wave
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from cti.config import AsteriskSettings, write_private
-from cti.configuration import Places, configuration, digest
+from cti.configuration import RELOADS, Places, configuration, digest, lasting
 
 OLDEST = (22, 10, 1)
 BOOT_LIMIT_S = 30.0
@@ -52,11 +52,12 @@ class AsteriskStale(AsteriskFailed):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The Asterisk a mark file tells of: its process id, when that process started (clock ticks) and its digest."""
+    """The Asterisk a mark file tells of: its process id, when that process started (clock ticks) and its digests."""
 
     pid: int
     started: int
     digest: str
+    lasting: str
 
 
 def find_places(root: str) -> Places:
@@ -126,6 +127,7 @@ class AsteriskProcess:
         self.places = find_places(given.root)
         self.files = configuration(given, self.places)
         self.digest = digest(self.files, self.places)
+        self._lasting = lasting(self.files, self.places)
         self.process: subprocess.Popen[bytes] | None = None
         self._die_with_parent = die_with_parent
 
@@ -165,9 +167,8 @@ class AsteriskProcess:
         english = sorted((share / "sounds").glob("en_US*"))
         if english:  # Debian makes this link when the package is installed; an unpacked one may lack it
             links.setdefault(data / "sounds/en", english[0])
-        music = Path(self.settings.music_dir) if self.settings.music_dir else share / "moh"
-        if self.settings.music_dir or any(music.glob("*.*")):
-            links[data / "moh"] = music
+        if any((share / "moh").glob("*.*")):
+            links[data / "moh"] = share / "moh"
         for link, target in links.items():
             if not link.is_symlink() or link.readlink() != target:
                 _replace(link)
@@ -188,7 +189,7 @@ class AsteriskProcess:
         """The Asterisk that the mark file tells of, if that very process lives; ours or an older configuration's."""
         try:
             told = json.loads(self._mark.read_text())
-            found = Running(int(told["pid"]), int(told["started"]), str(told["digest"]))
+            found = Running(int(told["pid"]), int(told["started"]), str(told["digest"]), str(told["lasting"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
         self._reap()
@@ -231,12 +232,17 @@ class AsteriskProcess:
     def ensure(self, *, cut_calls: bool = False) -> bool:
         """Have one running: adopt it (False) or start it (True).
 
-        One of ours with an older configuration is restarted when it carries no call, or when `cut_calls`; else
-        AsteriskStale is raised. One with this configuration is never ended: AsteriskFailed if it does not answer.
+        One of ours with an older dialplan, queue or music takes up the new one while its calls go on. With another
+        older file it is restarted when it carries no call, or when `cut_calls`; else AsteriskStale is raised. One with
+        this configuration is never ended: AsteriskFailed if it does not answer.
         """
         found = self.running()
         if found is not None and found.digest == self.digest:
             self.wait_booted()  # at once, unless it is booting
+            return False
+        if found is not None and found.lasting == self._lasting:
+            self.wait_booted()
+            self._reload(found)
             return False
         if found is not None:
             calls = self.channel_count()
@@ -267,13 +273,22 @@ class AsteriskProcess:
                 cwd=self.settings.work,
             )
         pid = self.process.pid
-        mark = {"pid": pid, "started": process_started(pid), "digest": self.digest}
-        write_private(self._mark, json.dumps(mark) + "\n")
+        self._write_mark(Running(pid, process_started(pid), self.digest, self._lasting))
         try:
             self.wait_booted(limit_s)
         except AsteriskFailed:
             self.kill()
             raise
+
+    def _write_mark(self, running: Running) -> None:
+        write_private(self._mark, json.dumps(asdict(running)) + "\n")
+
+    def _reload(self, found: Running) -> None:
+        """Write the folder and let the one that runs take up what it can."""
+        self.write()
+        for command in RELOADS.values():
+            self.cli(command)
+        self._write_mark(replace(found, digest=self.digest))
 
     def wait_booted(self, limit_s: float = BOOT_LIMIT_S) -> None:
         """Return once the manager interface has said FullyBooted. Raises AsteriskFailed when it ends or is too slow."""

@@ -312,7 +312,9 @@ def configuration(given: AsteriskSettings, places: Places) -> dict[str, str]:
         "sorcery.conf": sorcery_conf(),
         "extensions.conf": extensions_conf(given),
         "queues.conf": queues_conf(),
-        "musiconhold.conf": section("default", {"mode": "files", "directory": given.work / "data/moh"}),
+        "musiconhold.conf": section(
+            "default", {"mode": "files", "directory": given.music_dir or given.work / "data/moh"}
+        ),
         "indications.conf": indications_conf(given),
         "cdr.conf": section("general", {"enable": "no"}),
         "cel.conf": section("general", {"enable": "yes", "apps": "queue,stasis,dial", "events": _CEL_EVENTS}),
@@ -320,9 +322,22 @@ def configuration(given: AsteriskSettings, places: Places) -> dict[str, str]:
     }
 
 
+# What Asterisk takes up while calls go on: file → console command. Anything else needs a restart.
+RELOADS = {
+    "extensions.conf": "dialplan reload",
+    "queues.conf": "queue reload all",
+    "musiconhold.conf": "moh reload",
+}
+
+
 def digest(files: Mapping[str, str], places: Places) -> str:
-    """Tells whether a running Asterisk was started with these very files and this very program."""
+    """Tells whether a running Asterisk has these very files and this very program."""
     told = hashlib.sha256(str(places.program).encode())
     for name in sorted(files):
         told.update(f"\0{name}\0{files[name]}".encode())
     return told.hexdigest()
+
+
+def lasting(files: Mapping[str, str], places: Places) -> str:
+    """The digest of what only a restart changes."""
+    return digest({name: text for name, text in files.items() if name not in RELOADS}, places)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from cti.asterisk import AsteriskFailed, AsteriskProcess, AsteriskStale, process_started
+from cti.asterisk import AsteriskFailed, AsteriskProcess, AsteriskStale, process_started, write_tones
 from cti.configuration import MODULES, NEVER
 from tests.asterisk.conftest import MakeAsterisk
 from tests.support.asterisk import asterisk_settings, originate, until
@@ -54,11 +54,10 @@ def test_a_second_one_adopts_the_first_and_a_changed_one_restarts_it(make_asteri
     with pytest.raises(AsteriskFailed, match="runs already"):
         second.start()
 
-    changed = AsteriskProcess(replace(first.settings, entries=("99",)), die_with_parent=True)
+    changed = AsteriskProcess(replace(first.settings, rtp_end=first.settings.rtp_end - 2), die_with_parent=True)
     assert not changed.current
     assert changed.ensure() is True
     assert process_started(pid) == 0
-    assert "99" in changed.cli("dialplan show entries")
     changed.stop()
     assert changed.pid == 0
 
@@ -67,13 +66,35 @@ def test_a_changed_one_does_not_cut_calls_unless_told(make_asterisk: MakeAsteris
     first = make_asterisk()
     asyncio.run(originate(first, "Local/*43@agents-echo", "Wait", "30"))
     until(first.channel_count, "a call is up")
-    changed = AsteriskProcess(replace(first.settings, entries=("99",)), die_with_parent=True)
+    changed = AsteriskProcess(replace(first.settings, rtp_end=first.settings.rtp_end - 2), die_with_parent=True)
     pid = first.pid
     with pytest.raises(AsteriskStale, match="carries 2 channels"):
         changed.ensure()
     assert first.pid == pid
     assert changed.ensure(cut_calls=True) is True
     changed.stop()
+
+
+def test_a_new_entry_number_and_new_music_are_taken_up_while_calls_go_on(
+    make_asterisk: MakeAsterisk, tmp_path: Path
+) -> None:
+    first = make_asterisk()
+    asyncio.run(originate(first, "Local/*43@agents-echo", "Wait", "30"))
+    until(lambda: first.channel_count() == 2, "a call is up")
+    pid = first.pid
+    write_tones(tmp_path / "music.wav", [(440, 1000)])
+    changed = AsteriskProcess(replace(first.settings, entries=("81", "99")))
+    assert not changed.current
+    assert changed.ensure() is False
+    assert AsteriskProcess(changed.settings).current
+    assert changed.pid == pid
+    assert changed.channel_count() == 2
+    assert "'99'" in changed.cli("dialplan show entries")
+    assert "'82'" not in changed.cli("dialplan show entries")
+    tuned = AsteriskProcess(replace(changed.settings, music_dir=str(tmp_path)))
+    assert tuned.ensure() is False
+    assert tuned.pid == pid
+    assert str(tmp_path / "music") in tuned.cli("moh show files")
 
 
 def test_is_not_taken_for_running_after_kill_9_and_starts_again(make_asterisk: MakeAsterisk) -> None:
