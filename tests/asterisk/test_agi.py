@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -15,10 +15,17 @@ from cti.agi import AgiServer
 from cti.ami import Ami
 from cti.asterisk import AsteriskProcess
 from softphone.process import PhoneProcess
-from tests.support.asterisk import App, soon
+from tests.support.asterisk import App, soon, until
 from tests.support.entry import FakeEngine, Plans
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.softphone]
+
+
+@pytest.fixture(autouse=True)
+def _no_channel_is_left(asterisk: AsteriskProcess) -> Iterator[None]:
+    """Each test's calls end with it."""
+    yield
+    until(lambda: asterisk.channel_count() == 0, "all channels are gone")
 
 
 @contextlib.asynccontextmanager
