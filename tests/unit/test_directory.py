@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
+from sqlalchemy.orm import Session
 
 from acd.core.inputs import (
     ConfigurationApplied,
@@ -109,7 +110,7 @@ def test_an_empty_directory_has_revision_zero(database: Database) -> None:
 
 
 def test_every_change_raises_the_revision(demo: Database) -> None:
-    changes = [
+    changes: list[Callable[[Session], object]] = [
         lambda session: service.create_extension(session, "8007"),
         lambda session: service.create_seat(session, SeatProfile("agent-8007", "新人")),
         lambda session: service.assign_extension(session, "8007", "agent-8007"),
