@@ -174,7 +174,8 @@ def test_why_all_recomputes_every_decision(items: list[str], capsys: pytest.Capt
 def test_why_all_fails_on_a_decision_the_rules_would_not_make(
     items: list[str], center: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    change = """UPDATE facts SET body = replace(body, '"candidates":2', '"candidates":9') WHERE body LIKE '%"candidates":2%'"""
+    two, nine = '"candidates":2', '"candidates":9'
+    change = f"UPDATE facts SET body = replace(body, '{two}', '{nine}') WHERE body LIKE '%{two}%'"
     assert changed(center, change) == 1
     assert "1 of 2" in told(capsys, "why", "--all", code=Exit.FAILED)
 

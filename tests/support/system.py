@@ -70,7 +70,10 @@ class System:
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.folder = folder
         start = random.randrange(30_000, 60_000, 1000)
-        ports = {name: free_port() for name in ("api_port", "sip_port", "http_port", "ami_port", "agi_port")}
+        ports: dict[str, int] = {}
+        for name in ("api_port", "sip_port", "http_port", "ami_port", "agi_port"):
+            # A port found free may be found again before anybody listens on it.
+            ports[name] = next(port for port in iter(free_port, 0) if port not in ports.values())
         self.chosen: dict[str, Any] = {
             "data_dir": str(folder),
             "asterisk_root": os.environ.get("RINGSIDE_ASTERISK_ROOT", str(ROOT / ".asterisk")),

@@ -1,0 +1,119 @@
+"""`ringside up` on a real Asterisk: any one process may be killed, a second `up` is refused, nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api.bootstrap import asterisk_of
+from tests.support.system import System, entry, queue, seat
+
+pytestmark = [pytest.mark.asterisk, pytest.mark.slow]
+NAMES = {"engine", "web", "worker", "rescue"}
+
+
+@pytest.fixture
+def system() -> Iterator[System]:
+    """A small center in a short folder: Asterisk's control socket allows 107 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="rs-"))
+    made = System(folder)
+    made.configure([queue("sales")], [seat("amy", "8001", "sales")], [entry("81", "sales")])
+    yield made
+    made.stop()
+    shutil.rmtree(folder)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def test_each_process_may_be_killed_without_the_others(system: System) -> None:
+    with system.running():
+        asterisk = asterisk_of(system.settings).pid
+        for name in sorted(NAMES):
+            before = system.pids()
+            assert set(before) == NAMES
+            killed = system.kill(name)
+            system.until(lambda name=name, killed=killed: system.pids().get(name, killed) != killed, f"{name} is back")  # type: ignore[misc]
+            system.until(system.is_ready, f"ready again after {name}", 30)
+            after = system.pids()
+            assert {other: after[other] for other in NAMES - {name}} == {o: before[o] for o in NAMES - {name}}
+        assert asterisk_of(system.settings).pid == asterisk
+        assert "AWAY" not in system.command("seat", "list")
+
+
+def test_a_second_up_is_refused_and_says_who_has_the_folder(system: System) -> None:
+    with system.running():
+        assert system.process is not None
+        system.command("up", code=1)
+        assert system.is_ready()
+
+
+def test_a_killed_supervisor_leaves_only_asterisk_and_the_next_one_adopts_it(system: System) -> None:
+    system.start()
+    assert system.process is not None
+    children, asterisk = system.pids(), asterisk_of(system.settings).pid
+    system.process.kill()
+    system.process.wait()
+    system.until(lambda: not any(alive(pid) for pid in children.values()), "the children are gone", 15)
+    assert alive(asterisk)
+    with system.running():
+        assert asterisk_of(system.settings).pid == asterisk
+        assert f"process {asterisk}" in (system.folder / "up.log").read_text()
+
+
+def test_a_wanted_stop_ends_everything_cleanly(system: System) -> None:
+    system.start()
+    assert system.process is not None
+    pids = [*system.pids().values(), asterisk_of(system.settings).pid]
+    system.process.terminate()
+    assert system.process.wait(30) == 0
+    assert not any(alive(pid) for pid in pids)
+    system.process = None
+    rows = json.loads(system.command("replay", "--check", "--json"))
+    assert rows[0]["from"].startswith("snapshot")
+    assert len({row["sha256"] for row in rows}) == 1
+
+
+@pytest.mark.softphone
+def test_the_doctor_hears_its_own_call_with_and_without_a_running_center(system: System) -> None:
+    def findings() -> dict[str, dict[str, str]]:
+        return {row["check"]: row for row in json.loads(system.command("doctor", "--json"))}
+
+    alone = findings()
+    assert {row["mark"] for row in alone.values()} == {"ok"}
+    assert "is free" in alone["port sip"]["say"]
+    with system.running():
+        found = findings()
+        assert {row["mark"] for row in found.values()} == {"ok"}
+        assert "is ours" in found["port sip"]["say"]
+        heard = re.search(r"1100 Hz in (\d+) %", found["call"]["say"])
+        assert heard is not None
+        assert int(heard[1]) >= 30
+
+
+@pytest.mark.softphone
+def test_the_demo_answers_calls_with_sound_both_ways(system: System) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="rs-"))
+    demo = System(folder)
+    try:
+        text = demo.command("up", "--demo", "--for", "35")
+        counts = {words: int(count) for count, words in re.findall(r"^ +(\d+)  (.+)$", text, re.MULTILINE)}
+        assert counts["answered, both heard each other"] >= 3
+        assert counts["answered, heard on one side only"] == 0
+        assert re.search(r"answered: 8[123] → agent-800\d", text)
+        assert re.search(r"repairs 0$", text, re.MULTILINE)
+        assert "100 %" in demo.command("why", "--all")
+        assert any(row["record"] for row in json.loads(demo.command("calls", "--json")))
+    finally:
+        demo.stop()
+        shutil.rmtree(folder)
