@@ -319,11 +319,11 @@ def test_nothing_divides_by_nothing() -> None:
 
 DICTIONARY = (
     "Offered", "Answered, answer rate", "Abandoned, abandonment rate", "Short abandon", "SL (service level)",
-    "SL event", "Interval attribution", "ASA", "AHT", "ACW", "Talk, hold, ring, consult", "RNA",
-    "Occupancy", "Utilisation", "Availability / productive time", "Adherence", "FCR", "Transfer rate", "Hold time/rate", "CSAT", "Connection rate",
-    "Short call", "EWT", "Erlang load", "Erlang C", "Erlang A", "Shrinkage",
-    "Grade of service, holding time, call attempt, busy hour", "Text: FRT, NRT, RT", "Concurrency",
-    "B1", "P1", "P2", "P3",
+    "SL event", "Interval attribution", "ASA", "AHT", "ACW", "Talk, hold, ring, consult", "RNA", "Occupancy",
+    "Utilisation", "Availability / productive time", "Adherence", "FCR", "Transfer rate", "Hold time/rate",
+    "CSAT", "Connection rate", "Short call", "EWT", "Erlang load", "Erlang C", "Erlang A", "Shrinkage",
+    "Grade of service, holding time, call attempt, busy hour", "Text: FRT, NRT, RT", "Concurrency", "B1",
+    "P1", "P2", "P3",
 )  # fmt: skip
 """The rows of the field's dictionary, and the boards and reports of the first issue."""
 
