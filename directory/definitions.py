@@ -229,17 +229,23 @@ def inputs(given: Snapshot, before: Snapshot | None = None) -> list[Input]:
     ordered += [StatusDefined(status) for status in given.statuses]
     ordered += [QueueDefined(queue) for queue in given.queues]
     ordered += [QueueRetired(gone.queue, gone.move_to) for gone in given.retired_queues]
+    ordered += [SeatProfileSet(seat) for seat in _emptied(given, before)]
     ordered += [SeatRetired(seat) for seat in given.retired_seats]
-    ordered += [SeatProfileSet(replace(seat, extension="")) for seat in _moved_phones(given, before)]
     ordered += [SeatProfileSet(seat) for seat in given.seats]
     ordered.append(ConfigurationApplied(given.revision))
     return ordered
 
 
-def _moved_phones(given: Snapshot, before: Snapshot | None) -> list[SeatProfile]:
-    """Seats that had another extension before."""
-    had = {seat.id: seat.extension for seat in before.seats} if before else {}
-    return [seat for seat in given.seats if had.get(seat.id, "") not in ("", seat.extension)]
+def _emptied(given: Snapshot, before: Snapshot | None) -> list[SeatProfile]:
+    """What must let go of its extension first: seats that have another one now, and seats that go. The latter leave
+    their queues too, since the core keeps a seat that is signed in until it is not."""
+    if before is None:
+        return []
+    now = {seat.id: seat for seat in given.seats}
+    going = frozenset(given.retired_seats)
+    moved = [now[old.id] for old in before.seats if old.id in now and old.extension not in ("", now[old.id].extension)]
+    gone = [SeatProfile(old.id, old.name) for old in before.seats if old.id in going]
+    return [*(replace(seat, extension="") for seat in moved), *gone]
 
 
 # --- reading the tables ----------------------------------------------------------------------------------------

@@ -10,14 +10,17 @@ import pytest
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
+from acd.core.decide import Core
 from acd.core.inputs import (
     ConfigurationApplied,
+    EngineStarted,
     MediumDefined,
     PolicySet,
     QueueDefined,
     QueueRetired,
     SeatProfileSet,
     SeatRetired,
+    Stamp,
     StatusDefined,
 )
 from acd.core.model import (
@@ -31,8 +34,10 @@ from acd.core.model import (
     SeatProfile,
     SeatQueue,
     SkillLevel,
+    State,
     StatusDef,
 )
+from acd.core.reply import Done
 from acd.ports import AddressSeen, CallerNumber
 from directory import service
 from directory.catalog import LANGUAGES, MEDIA, STATUSES
@@ -90,7 +95,15 @@ def test_demo_has_three_queues_and_six_agents_with_extensions(demo: Database) ->
 
 def test_definitions_name_nothing_before_it_is_defined(demo: Database) -> None:
     kinds = [type(given) for given in DirectoryConfiguration(demo).definitions()]
-    order = [PolicySet, MediumDefined, StatusDefined, QueueDefined, QueueRetired, SeatRetired, SeatProfileSet]
+    order: list[type] = [
+        PolicySet,
+        MediumDefined,
+        StatusDefined,
+        QueueDefined,
+        QueueRetired,
+        SeatRetired,
+        SeatProfileSet,
+    ]
     ranks = [order.index(kind) for kind in kinds[:-1]]
     assert ranks == sorted(ranks)
     assert kinds[-1] is ConfigurationApplied
@@ -243,6 +256,53 @@ def test_an_extension_that_changes_hands_is_freed_before_it_is_taken(demo: Datab
             assert given.profile.extension == "" or given.profile.extension not in others
             held[given.profile.id] = given.profile.extension
     assert held == {"agent-8001": "8002", "agent-8002": "8001"}
+
+
+def test_a_seat_that_goes_leaves_its_queues_and_extension_at_once(demo: Database) -> None:
+    """The core keeps a seat that is signed in; it must not be offered anything meanwhile."""
+    configuration = DirectoryConfiguration(demo)
+    configuration.definitions()
+    with demo.write() as session:
+        service.archive_seat(session, "agent-8001")
+        service.assign_extension(session, "8001", "agent-8002")
+    given = configuration.definitions()
+    emptied = given.index(SeatProfileSet(SeatProfile("agent-8001", "陳怡君")))
+    assert emptied < given.index(SeatRetired("agent-8001"))
+    taken = [one for one in given if isinstance(one, SeatProfileSet) and one.profile.extension == "8001"]
+    assert [one.profile.id for one in taken] == ["agent-8002"]
+    assert emptied < given.index(taken[0])
+    assert SeatProfileSet(SeatProfile("agent-8001", "陳怡君")) not in configuration.definitions()
+
+
+def test_the_core_takes_the_demo_and_its_changes_without_a_refusal(demo: Database) -> None:
+    configuration, core = DirectoryConfiguration(demo), Core(State())
+    core.decide(EngineStarted("e", "1"), Stamp(1))
+    _apply(core, configuration)
+    assert list(core.state.queues) == ["service", "sales", "vip"]
+    assert core.state.extensions == {seat.extension: seat.id for seat in AGENTS}
+    with demo.write() as session:
+        service.release_extension(session, "8001")
+        service.release_extension(session, "8002")
+        service.assign_extension(session, "8001", "agent-8002")
+        service.assign_extension(session, "8002", "agent-8001")
+        service.archive_seat(session, "agent-8003")
+        service.assign_extension(session, "8003", "agent-8004")
+    _apply(core, configuration)
+    assert core.state.extensions == {seat.extension: seat.id for seat in service_seats(demo) if seat.extension}
+    assert "agent-8003" not in core.state.seats
+    assert core.state.revision == configuration.revision()
+
+
+def _apply(core: Core, configuration: DirectoryConfiguration) -> None:
+    for given in configuration.definitions():
+        reply = core.decide(given, Stamp(2)).reply
+        assert isinstance(reply, Done), (given, reply)
+
+
+def service_seats(database: Database) -> tuple[SeatProfile, ...]:
+    """The seats of the directory."""
+    with database.read() as session:
+        return service.list_seats(session)
 
 
 def test_one_status_of_each_presence_holds_after_login(demo: Database) -> None:
