@@ -62,16 +62,19 @@ def failed_starts(run_dir: Path) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A process to keep: its name, the program's arguments, and where its standard error goes."""
+    """A process to keep: its name, the program's arguments, where its standard error goes, what its environment has
+    besides ours."""
 
     name: str
     argv: tuple[str, ...]
     log: Path
+    environment: tuple[tuple[str, str], ...] = ()
 
 
-def part(name: str, arguments: Sequence[str], log_dir: Path) -> Part:
-    """`ringside process NAME` in this very Python."""
-    return Part(name, (sys.executable, "-m", "api", "process", name, *arguments), log_dir / f"{name}.log")
+def part(name: str, data_dir: Path) -> Part:
+    """`ringside process NAME` in this very Python, on that data folder."""
+    argv = (sys.executable, "-m", "api", "process", name)
+    return Part(name, argv, data_dir / "log" / f"{name}.log", (("RINGSIDE_DATA_DIR", str(data_dir)),))
 
 
 class Child:
@@ -161,7 +164,7 @@ class Child:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, PARENT: str(os.getpid())},
+                env={**os.environ, **dict(self.part.environment), PARENT: str(os.getpid())},
                 start_new_session=True,
             )
         try:

@@ -136,9 +136,6 @@ def _parser(say: Words) -> argparse.ArgumentParser:
 
     nouns.add_parser("phone", help=say("cmd.phone"), add_help=False)
 
-    child = nouns.add_parser("process")  # the supervisor's own: without a help text it is not listed
-    child.add_argument("name", choices=("engine", "web", "worker", "rescue"))
-    child.set_defaults(run=_later("up", "process"), json=False)
     return top
 
 

@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from acd.core.facts import Accepted, Recorded
 from acd.core.model import Phase, SeatState, State
 from api.bootstrap import (
@@ -28,13 +30,15 @@ from api.bootstrap import (
 from api.children import Child, note_failed_starts, part
 from api.live import Live
 from api.words import Words
-from cti.asterisk import AsteriskProcess
+from cti.asterisk import AsteriskFailed, AsteriskProcess
+from cti.config import BadSettings
 from storage.migrations import migrate
 from storage.settings import Settings
 
 ENGINE, WORKER, WEB, RESCUE = "engine", "worker", "web", "rescue"
 READY_S = {ENGINE: 60.0, WORKER: 30.0, WEB: 30.0, RESCUE: 30.0}
 """In the order of the start. A log of a million facts without a snapshot takes the engine 10 s to read."""
+ASTERISK_EVERY_S = 1.0
 STOP_ORDER = (RESCUE, WEB, ENGINE, WORKER)  # rescue first, or it would rescue from a wanted stop
 
 Job = Callable[["Center"], Awaitable[int]]
@@ -185,7 +189,7 @@ class Supervisor:
     async def _start_child(self, name: str, limit_s: float) -> str:
         folder = self.settings.run_dir
         listeners = [partial(note_failed_starts, folder)] if name == ENGINE else []
-        child = Child(part(name, (), self.settings.data_dir / "log"), listeners)
+        child = Child(part(name, self.settings.data_dir), listeners)
         self.center.children[name] = child
         child.start()
         if not await child.until_ready(limit_s):
@@ -197,7 +201,11 @@ class Supervisor:
     async def _serve(self, seconds: float | None, job: Job | None) -> int:
         """Until told to stop or `seconds` are over. The job's result counts when it ended by itself or in time."""
         stopping = self.center.stopping
-        following = [asyncio.create_task(self.center.live.follow()), asyncio.create_task(self._tell())]
+        following = [
+            asyncio.create_task(self.center.live.follow()),
+            asyncio.create_task(self._tell()),
+            asyncio.create_task(self._watch_asterisk()),
+        ]
         told = asyncio.create_task(stopping.wait())
         working = asyncio.create_task(_run_job(job, self.center)) if job else None
         try:
@@ -211,6 +219,21 @@ class Supervisor:
             for task in (*following, told):
                 task.cancel()
             await asyncio.gather(*following, told, return_exceptions=True)
+
+    async def _watch_asterisk(self) -> None:
+        """Start Asterisk again when it died; let it take up entry numbers that were added or went."""
+        while True:
+            await asyncio.sleep(ASTERISK_EVERY_S)
+            try:
+                wanted = await asyncio.to_thread(asterisk_of, self.settings)
+                running = await asyncio.to_thread(wanted.running)
+                if running is not None and running.digest == wanted.digest:
+                    continue
+                self._asterisk = wanted
+                if await asyncio.to_thread(wanted.ensure):
+                    self.say(self.words("up.asterisk_again", pid=wanted.pid))
+            except (AsteriskFailed, BadSettings, SQLAlchemyError) as error:
+                self.say(self.words("up.asterisk_trouble", why=error))
 
     async def _tell(self) -> None:
         """A line a second."""

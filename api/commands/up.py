@@ -1,28 +1,15 @@
-"""`ringside up` and the hidden `ringside process`."""
+"""`ringside up`."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping
 
-import uvloop
-
-from api import engine, rescuer, web, worker
-from api.children import ParentGone, bind_to_parent
 from api.commands.common import CommandFailed, Context, Exit
 from api.demo import run_demo
 from api.logs import configure
 from api.supervisor import AlreadyUp, Supervisor, UpFailed, only_one
 from cti.asterisk import AsteriskFailed
-from storage.settings import Settings
-
-PROCESSES: Mapping[str, Callable[[Settings], Awaitable[None]]] = {
-    "engine": engine.main,
-    "web": web.main,
-    "worker": worker.main,
-    "rescue": rescuer.main,
-}
 
 
 def up(context: Context) -> int:
@@ -40,18 +27,3 @@ def up(context: Context) -> int:
         raise CommandFailed(Exit.FAILED, context.words("up.already", folder=settings.data_dir, pid=other)) from None
     except (UpFailed, AsteriskFailed) as error:
         raise CommandFailed(Exit.FAILED, str(error)) from None
-
-
-def process(context: Context) -> int:
-    """One of the supervisor's children."""
-    configure(context.settings.log_level)
-    try:
-        bind_to_parent()
-    except ParentGone:
-        return Exit.FAILED
-    uvloop.run(_main(context))
-    return Exit.OK
-
-
-async def _main(context: Context) -> None:
-    await PROCESSES[context.args.name](context.settings)

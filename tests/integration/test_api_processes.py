@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from api.bootstrap import asterisk_of
+from api.bootstrap import asterisk_of, open_database
+from directory import service
 from tests.support.system import System, entry, queue, seat
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.slow]
@@ -49,6 +52,31 @@ def test_each_process_may_be_killed_without_the_others(system: System) -> None:
             assert {other: after[other] for other in NAMES - {name}} == {o: before[o] for o in NAMES - {name}}
         assert asterisk_of(system.settings).pid == asterisk
         assert "AWAY" not in system.command("seat", "list")
+
+
+def test_a_killed_asterisk_is_started_again_and_a_new_entry_number_is_taken_up(system: System) -> None:
+    with system.running():
+        first = asterisk_of(system.settings).pid
+        os.kill(first, signal.SIGKILL)
+        system.until(lambda: asterisk_of(system.settings).pid not in (0, first), "another Asterisk", 30)
+        system.until(system.is_ready, "the engine has it", 30)
+        second = asterisk_of(system.settings).pid
+        database = open_database(system.settings)
+        with database.write() as session:
+            service.put_entry_point(session, entry("84", "sales"))
+        database.close()
+        asterisk = asterisk_of(system.settings)
+        system.until(lambda: "84" in asterisk.cli("dialplan show entries"), "the new number", 30)
+        assert asterisk_of(system.settings).pid == second
+
+
+def test_the_data_folder_of_the_command_line_is_that_of_the_children(system: System) -> None:
+    other = system.chosen.pop("data_dir")
+    system.token = "unused"
+    with system.running("--data-dir", other):
+        assert system.command("seat", "list", "--data-dir", other)
+        assert set(system.pids()) == NAMES
+    system.chosen["data_dir"] = other
 
 
 def test_a_second_up_is_refused_and_says_who_has_the_folder(system: System) -> None:
