@@ -138,15 +138,17 @@ class Calls:
         return effect.leg, lambda: self._quietly("DELETE", path("playbacks", effect.token))
 
     def _hold_music(self, effect: HoldMusic) -> tuple[str, Work]:
-        self._m.legs.known(effect.leg, Role.CUSTOMER, effect.item)
+        talked = self._m.legs.known(effect.leg, Role.CUSTOMER, effect.item).talking
         self._m.legs.change(effect.leg, talking=False, peer="")
-        return effect.leg, lambda: self._hold_now(effect)
+        return effect.leg, lambda: self._hold_now(effect, talked)
 
-    async def _hold_now(self, effect: HoldMusic) -> None:
+    async def _hold_now(self, effect: HoldMusic, talked: bool) -> None:
         """A holding bridge of his own with an id used once: one that was ever empty is silent for good."""
         leg = self._m.legs.get(effect.leg)
         if leg is None or leg.hold:
             return
+        if talked:  # his seat was lost: he waits again, where he stood
+            await self.mark_waiting(leg.id, leg.order or self._m.now())
         bridge = f"hold-{effect.item}-{self._m.now()}"
         if not await self._do(effect.leg, "POST", "bridges", type="holding", bridgeId=bridge, name=bridge):
             return
@@ -212,9 +214,11 @@ class Calls:
         except AriError as error:
             log.info("phone_not_rung", leg=leg.id, status=error.status, message=error.message)
             return error.status == 409  # it is being dialled already: a repeat
-        except (AriLost, TimeoutError) as error:
-            log.info("phone_not_rung", leg=leg.id, error=type(error).__name__)
+        except TimeoutError:
+            log.info("phone_not_rung", leg=leg.id, message="its channel never came to us")
             return False
+        except AriLost:
+            return True  # nobody knows; after the reconnection cti.resync rings it or says that it is gone
         finally:
             self._ready.pop(leg.id, None)
         return True
@@ -345,14 +349,17 @@ class Calls:
     # --- asking Asterisk -----------------------------------------------------------------------------------------
 
     async def _do(self, leg: str, method: str, uri: str, **query: object) -> bool:
-        """A command a channel depends on. That the channel is gone is told by its event, or else by cti.resync."""
+        """A command a channel depends on; False when Asterisk refused it.
+
+        That the channel is gone is told by its event, or else by cti.resync, as is all that a lost connection left.
+        """
         try:
             await self._m.ari.call(method, uri, None, **query)
         except AriError as error:
             log.info("command_refused", leg=leg, status=error.status, message=error.message, what=f"{method} {uri}")
             return False
         except AriLost:
-            return False  # told again after the reconnection (cti.resync)
+            return True
         return True
 
     async def _quietly(self, method: str, uri: str, **query: object) -> None:

@@ -7,11 +7,12 @@ that both are busy; the second is named after the first: "<channel>-to".
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
+from acd.core.effects import WantedLeg
 from acd.core.inputs import DirectCallAnswered, DirectCallEnded, DirectCallStarted
 from acd.core.model import DirectKind, Outcome, Party
 from acd.core.reply import Refused
@@ -19,6 +20,7 @@ from cti.ari import AriError, AriLost, path
 from cti.calls import Calls, Means
 from cti.config import Trunk
 from cti.legs import Join, Leg, Role
+from cti.resync import BridgeSeen, ChannelSeen
 from cti.translate import Gone
 
 log = structlog.get_logger(__name__)
@@ -60,6 +62,27 @@ class DirectCalls:
         self._trunk = trunks[0].name if trunks else ""
         self._by_leg: dict[str, Wish] = {}  # by either leg
         self._given_up: dict[str, str] = {}  # prompt token -> leg that is hung up after it
+
+    def renew(
+        self, wanted: Sequence[WantedLeg], channels: Sequence[ChannelSeen], bridges: Sequence[BridgeSeen]
+    ) -> None:
+        """After a start: find the other end of each call in Asterisk, and join those who answered meanwhile."""
+        self._by_leg.clear()
+        seen = {channel.id: channel for channel in channels}
+        seats = {want.leg: want.seat for want in wanted if want.role == Role.DIRECT}
+        for leg, seat in seats.items():
+            other = seen.get(f"{leg}-to")
+            if other is None or leg not in seen:
+                continue
+            wish = Wish(leg, seat, other.extension, seats.get(other.id, ""))
+            self._by_leg[leg] = self._by_leg[other.id] = wish
+            self._m.legs.known(other.id, Role.DIRECT, seat=wish.to, extension=other.extension)
+            self._m.legs.change(other.id, answered=other.state == "Up", peer=leg)
+            self._m.legs.change(leg, answered=other.state == "Up", peer=other.id)
+            if other.state == "Up" and wish.bridge not in {bridge.id for bridge in bridges}:
+                self.answered(other.id)
+            elif other.state == "Up":
+                self._m.legs.join(Join(wish.bridge, "", seat, (leg, other.id), flowed=True))
 
     def active(self) -> frozenset[str]:
         """Every channel these calls have or are about to have."""

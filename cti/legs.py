@@ -45,6 +45,7 @@ class Leg:
     talking: bool = False
     hung: Hung = Hung.NOBODY
     hold: str = ""
+    order: int = 0  # when he came (microseconds): the order in which the rescue process takes those who wait
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,6 +249,7 @@ class AsteriskTelephony:
         wanted = await self._engine.wanted()
         channels, bridges, contacts = await self._look()
         self.legs.renew(wanted)
+        self._direct.renew(wanted, channels, bridges)
         self._away.clear()
         self._note_holding(bridges)
         for contact in contacts:
@@ -381,7 +382,9 @@ class AsteriskTelephony:
         if not isinstance(reply, Done):
             await self._calls.give_back(note.leg)
             return
-        await self._calls.mark_waiting(note.leg, self._engine.now())
+        came = self._engine.now()
+        self.legs.change(note.leg, order=came)
+        await self._calls.mark_waiting(note.leg, came)
         if note.leg in self._away:  # he was with us before: the fall-back gave him back
             self._away.discard(note.leg)
             await self._continue(note.leg)

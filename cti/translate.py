@@ -256,7 +256,8 @@ def _destroyed(event: Event, legs: Legs) -> Sequence[Meaning]:
 
 
 def _left(leg: Leg, gone: Gone, _: Legs) -> Input:
-    return PartyLeft(leg.id, hung_up=leg.hung is not Hung.US, sip=gone.sip, q850=gone.q850)
+    """Without a hang-up request of its own the party did not hang up: we did, or its line was cut."""
+    return PartyLeft(leg.id, hung_up=leg.hung is Hung.PARTY, sip=gone.sip, q850=gone.q850)
 
 
 def _seat_left(leg: Leg, gone: Gone, legs: Legs) -> Input | None:

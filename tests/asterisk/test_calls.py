@@ -115,8 +115,9 @@ async def test_a_phone_that_is_not_registered_is_not_rung(asterisk: AsteriskProc
         await c.ready("amy")
         await c.unregister("8001")
         await until(lambda: not c.seats.reachable("amy"), "amy out of reach")
-        await c.runtime.submit(i.PhoneChanged("amy", True))  # a belief that is wrong
         caller = c.ua.call("81")
+        await c.fact(f.Queued)
+        await c.runtime.submit(i.PhoneChanged("amy", True))  # a belief that is wrong
         ended = await c.fact(f.OfferEnded)
         assert ended.result is OfferResult.UNREACHABLE
         assert c.incoming == []

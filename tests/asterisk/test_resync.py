@@ -23,7 +23,7 @@ HEALED_WITHIN = 5.0
 
 async def healed(c: Center, kind: Kind) -> None:
     """That kind was counted within the limit, nothing else was, and it is not counted again."""
-    await until(lambda: c.repairs().get(kind.value, 0), f"{kind} counted; {c.repairs()}", HEALED_WITHIN)
+    await until(lambda: c.repairs().get(kind.value, 0), lambda: f"{kind} counted; {c.repairs()}", HEALED_WITHIN)
     await c.telephony.compare()
     await c.telephony.compare()
     assert c.repairs() == {kind.value: 1}
@@ -249,6 +249,52 @@ async def test_a_new_engine_goes_on_with_every_call(asterisk: AsteriskProcess) -
             await c.fact(f.Ended, 4)
             await c.empty()
             assert c.repairs() == {Kind.CHANNEL_GONE.value: 1}  # the one who left unseen
+
+
+@pytest.mark.asyncio
+async def test_a_new_engine_goes_on_with_handset_dialled_calls(asterisk: AsteriskProcess) -> None:
+    log, plans = MemoryLog(), Plans()
+    async with phones(asterisk) as (ua, incoming):
+        async with engine(asterisk, log, plans) as (runtime, telephony, seats):
+            c = Center(asterisk, runtime, telephony, ua, seats, plans, log, incoming)
+            await c.ready("amy", "bob")
+            out = ua.call("8002", "8001")
+            ring = await c.rings("8002")
+        ring.answer()
+        async with engine(asterisk, log, plans, fresh=False) as (runtime, telephony, seats):
+            c = Center(asterisk, runtime, telephony, ua, seats, plans, log, incoming)
+            await out.answered.wait()
+            await c.fact(f.DirectAnswered, 2)
+        async with engine(asterisk, log, plans, fresh=False) as (runtime, telephony, seats):
+            c = Center(asterisk, runtime, telephony, ua, seats, plans, log, incoming)
+            await c.telephony.compare()
+            await c.telephony.compare()
+            assert not out.ended.is_set()
+            out.hang_up()
+            await ring.ended.wait()
+            await c.fact(f.DirectEnded, 2)
+            await c.empty()
+            assert c.repairs() == {}
+
+
+@pytest.mark.asyncio
+async def test_a_seat_whose_phone_dies_gives_the_caller_back_to_the_queue(asterisk: AsteriskProcess) -> None:
+    async with center(asterisk) as c, Ami(asterisk.settings) as ami:
+        await c.ready("amy")
+        caller, _ = await c.talk()
+        leg, offer = c.facts(f.Entered)[0].leg, c.facts(f.Offered)[0].offer
+        (seat_channel,) = [row["name"] for row in await c.channels() if row["id"] == offer]
+        await ami.action("Hangup", Channel=seat_channel)
+        assert (await c.fact(f.Requeued)).item == c.facts(f.Entered)[0].item
+
+        async def marked() -> bool:
+            told = await c.ari("GET", f"channels/{leg}/variable", variable="RINGSIDE_WAITING")
+            return bool(told["value"])
+
+        await until_told(marked, "the rescue process would take him again")
+        caller.hang_up()
+        await c.fact(f.Ended)
+        await c.empty()
 
 
 @pytest.mark.asyncio

@@ -67,7 +67,11 @@ class Plans:
         return PLANS.get(seen.entry)
 
 
-async def until(look: Callable[[], T], what: str, limit_s: float = 6.0) -> T:
+What = str | Callable[[], str]
+"""What is waited for, in words; a function is asked only when it did not come."""
+
+
+async def until(look: Callable[[], T], what: What, limit_s: float = 6.0) -> T:
     """What `look` gives once it is true."""
 
     async def ask() -> T:
@@ -76,14 +80,14 @@ async def until(look: Callable[[], T], what: str, limit_s: float = 6.0) -> T:
     return await until_told(ask, what, limit_s)
 
 
-async def until_told(ask: Callable[[], Awaitable[T]], what: str, limit_s: float = 6.0) -> T:
+async def until_told(ask: Callable[[], Awaitable[T]], what: What, limit_s: float = 6.0) -> T:
     """What `ask` gives once it is true."""
     loop = asyncio.get_running_loop()
     end = loop.time() + limit_s
     while True:
         if value := await ask():
             return value
-        assert loop.time() < end, f"not within {limit_s:g} s: {what}"
+        assert loop.time() < end, f"not within {limit_s:g} s: {what if isinstance(what, str) else what()}"
         await asyncio.sleep(0.02)
 
 
@@ -108,7 +112,7 @@ class Center:
     async def fact(self, kind: type[F], count: int = 1, limit_s: float = 6.0) -> F:
         """The `count`-th fact of that kind, as soon as it is there."""
         rows = await until(
-            lambda: self.facts(kind)[count - 1 :], f"{kind.__name__} no. {count}; {self.told()}", limit_s
+            lambda: self.facts(kind)[count - 1 :], lambda: f"{kind.__name__} no. {count}; {self.told()}", limit_s
         )
         return rows[0]
 
@@ -119,7 +123,7 @@ class Center:
         """The `count`-th call that came to that phone."""
         rows = await until(
             lambda: [call for call in self.incoming if call.user == extension][count - 1 :],
-            f"call no. {count} at {extension}; {self.told()}",
+            lambda: f"call no. {count} at {extension}; {self.told()}",
         )
         return rows[0]
 

@@ -132,14 +132,26 @@ ROWS: list[tuple[str, Mapping[str, object], Legs, list[Meaning]]] = [
     ("he hangs up", event("ChannelHangupRequest", "c1", cause=16), ALL, [HungUp("c1", Hung.PARTY)]),
     ("we hang up", event("ChannelHangupRequest", "c1", soft=True), ALL, [HungUp("c1", Hung.US)]),
     ("only the first counts", event("ChannelHangupRequest", "c1"), book(replace(CUSTOMER, hung=Hung.US)), []),
-    ("the caller is gone", ends("c1"), ALL, [Gone("c1", 16, 0), PartyLeft("c1", True, 0, 16)]),
+    ("the caller's line is cut", ends("c1"), ALL, [Gone("c1", 16, 0), PartyLeft("c1", False, 0, 16)]),
+    (
+        "the caller hung up",
+        ends("c1"),
+        book(replace(CUSTOMER, hung=Hung.PARTY)),
+        [Gone("c1", 16, 0), PartyLeft("c1", True, 0, 16)],
+    ),
     (
         "the caller was sent away",
         ends("c1", 17, tech_cause=486),
         book(replace(CUSTOMER, hung=Hung.US)),
         [Gone("c1", 17, 486), PartyLeft("c1", False, 486, 17)],
     ),
-    ("the agent is gone", ends("o1"), book(TALKING), [Gone("o1", 16, 0), PartyLeft("o1", True, 0, 16)]),
+    ("the agent's phone is lost", ends("o1"), book(TALKING), [Gone("o1", 16, 0), PartyLeft("o1", False, 0, 16)]),
+    (
+        "the agent hung up",
+        ends("o1"),
+        book(replace(TALKING, hung=Hung.PARTY)),
+        [Gone("o1", 16, 0), PartyLeft("o1", True, 0, 16)],
+    ),
     ("a withdrawn offer's echo", ends("o1", 127), book(replace(SEAT, withdrawn=True)), [Gone("o1", 127, 0)]),
     (
         "a direct call ends",
