@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -48,20 +49,35 @@ from storage import tables
 from storage.session import Database
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    made = Database(f"sqlite:///{tmp_path}/ringside.db")
-    with made.write() as session:
-        tables.metadata.create_all(session.connection())
-    yield made
-    made.close()
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty directory and the demo's, to be copied: making them costs more than any test."""
+    folder = tmp_path_factory.mktemp("directory")
+    for name in ("empty", "demo"):
+        made = Database(f"sqlite:///{folder}/{name}.db")
+        with made.write() as session:
+            tables.metadata.create_all(session.connection())
+            if name == "demo":
+                assert seed_demo(session)
+        made.close()
+    return folder
+
+
+def _copied(files: Path, name: str, folder: Path) -> Iterator[Database]:
+    shutil.copy(files / f"{name}.db", folder / "ringside.db")
+    opened = Database(f"sqlite:///{folder}/ringside.db")
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
-def demo(database: Database) -> Database:
-    with database.write() as session:
-        assert seed_demo(session)
-    return database
+def database(files: Path, tmp_path: Path) -> Iterator[Database]:
+    yield from _copied(files, "empty", tmp_path)
+
+
+@pytest.fixture
+def demo(files: Path, tmp_path: Path) -> Iterator[Database]:
+    yield from _copied(files, "demo", tmp_path)
 
 
 def test_seeding_twice_changes_nothing(demo: Database) -> None:
