@@ -66,6 +66,7 @@ from cti.translate import (
     LegReady,
     Meaning,
     Note,
+    PromptOver,
     Rang,
     Strayed,
     TransferAsked,
@@ -169,6 +170,7 @@ class AsteriskTelephony:
         self._fallback = FallbackReader(settings.cel_file)
         self._watch = Watch()
         self._empty: frozenset[str] = frozenset()
+        self._over: frozenset[str] = frozenset()
         self._buffer: list[Event] | None = []
         self._held: list[Effect] = []
         self._refusals = 0
@@ -301,9 +303,14 @@ class AsteriskTelephony:
             self._spawn(self.ari.cut())
 
     def _take(self, event: Event) -> None:
+        """Take an event up. One that breaks us is logged and left: the reconcile loop sees what it meant."""
+        try:
+            self._understand(event)
+        except Exception:
+            log.exception("event_failed", type=event.get("type"))
+
+    def _understand(self, event: Event) -> None:
         self._heard_at = self._engine.now()
-        if event.get("type") == "PlaybackFinished":
-            self._direct.prompt_over(str((event.get("playback") or {}).get("id")))
         meanings = translate(event, self.legs)
         authors = [self._author(meaning) for meaning in meanings]  # before a note takes the leg out of the book
         for meaning, (by, via) in zip(meanings, authors, strict=True):
@@ -353,6 +360,9 @@ class AsteriskTelephony:
                 self._held_by_phone(note)
             case Flowed():
                 self.legs.flowed(note.bridge)
+            case PromptOver():
+                self.legs.prompts.pop(note.token, None)
+                self._direct.prompt_over(note.token)
             case TransferAsked():
                 self._commands.put(note.leg, lambda: self._calls.refuse_transfer(note.leg))
             case LeftApp():
@@ -418,8 +428,12 @@ class AsteriskTelephony:
         while True:
             await asyncio.sleep(COMPARE_EVERY)
             if self.ready:
-                with contextlib.suppress(AriError, AriLost, Fenced, ManagerFailed):
+                try:
                     await self.compare()
+                except (AriError, AriLost, Fenced) as error:
+                    log.info("not_compared", error=str(error))
+                except Exception:
+                    log.exception("comparison_failed")
 
     async def compare(self) -> None:
         """One comparison. Only what the engine wants before and after the look is held against Asterisk."""
@@ -434,7 +448,7 @@ class AsteriskTelephony:
             await self._read_fallback(wanted, channels)
             await self._seats_phoning(after.values(), channels)
             await self._heal(wanted, channels, bridges, contacts, passing=passing)
-            await self._sweep(after.values(), bridges)
+            await self._sweep(after.values(), channels, bridges)
 
     async def _heal(
         self,
@@ -518,8 +532,19 @@ class AsteriskTelephony:
             return OfferRefused(want.leg, OfferResult.UNREACHABLE)
         return PartyLeft(want.leg, observed=False, not_before=self._heard_at)
 
-    async def _sweep(self, wanted: Iterable[WantedLeg], bridges: Sequence[BridgeSeen]) -> None:
-        """Bridges that were empty twice and that nothing wants go; they hold no one and are no fault."""
+    async def _sweep(
+        self, wanted: Iterable[WantedLeg], channels: Sequence[ChannelSeen], bridges: Sequence[BridgeSeen]
+    ) -> None:
+        """What was over twice in a row goes: empty bridges that nothing wants, and our own notes on legs long gone.
+
+        Neither holds anybody, so neither is a fault.
+        """
+        wanted = list(wanted)
+        alive = {want.leg for want in wanted} | {channel.id for channel in channels}
+        over = frozenset(self.legs.by_id) - alive
+        for leg in over & self._over:
+            self.legs.gone(leg)
+        self._over = over
         kept = {want.bridge for want in wanted} | set(self.legs.joins)
         kept |= {leg.hold for leg in self.legs.by_id.values()}
         empty = frozenset(bridge.actual for bridge in bridges if not bridge.members and bridge.id not in kept)

@@ -116,6 +116,13 @@ class Flowed:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptOver:
+    """A playback ended, whoever started it."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
 class TransferAsked:
     """A phone sent a REFER of its own."""
 
@@ -134,6 +141,7 @@ Note = (
     | LeftApp
     | HeldByPhone
     | Flowed
+    | PromptOver
     | TransferAsked
 )
 Meaning = Input | Note
@@ -325,7 +333,8 @@ def _playback_finished(event: Event, legs: Legs) -> Sequence[Meaning]:
     playback = part_of(event, "playback")
     token = id_of(playback)
     item = legs.prompts.get(token)
-    return (PromptEnded(item, token, played=playback.get("state") == "done"),) if item else ()
+    over = PromptOver(token)
+    return (over, PromptEnded(item, token, played=playback.get("state") == "done")) if item else (over,)
 
 
 def _phone(event: Event, legs: Legs) -> Sequence[Meaning]:
