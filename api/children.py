@@ -12,6 +12,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ from pathlib import Path
 READY = "ready"
 PARENT = "RINGSIDE_PARENT"
 FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 0.05, 5.0
+STEADY_S = 2.0
+"""What dies sooner is not in good health: it is started again less and less often."""
+FAILED_STARTS = 3
 STOP_LIMIT_S = 10.0
 FAILED_STARTS_FILE = "engine-failed-starts"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -88,6 +92,7 @@ class Child:
         self._listeners = tuple(on_start)
         self._process: asyncio.subprocess.Process | None = None
         self._ready = asyncio.Event()
+        self._changed = asyncio.Condition()
         self._stop_asked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -107,12 +112,19 @@ class Child:
         self._task = asyncio.create_task(self._keep(), name=f"keep {self.part.name}")
 
     async def until_ready(self, limit_s: float) -> bool:
-        """True once it is ready; False when it is not within that time."""
+        """True once it is ready; False when it is not within that time, or failed to start three times."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(limit_s):
-                await self._ready.wait()
-                return True
-        return False
+            async with asyncio.timeout(limit_s), self._changed:
+                await self._changed.wait_for(lambda: self.up or self.failed_starts >= FAILED_STARTS)
+        return self.up
+
+    def last_words(self) -> str:
+        """The last line of its log."""
+        try:
+            lines = self.part.log.read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return lines[-1][-300:] if lines else ""
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it runs."""
@@ -139,19 +151,23 @@ class Child:
     async def _keep(self) -> None:
         back_off = FIRST_BACK_OFF_S
         while True:
+            began = time.monotonic()
             was_ready = await self._run_once()
             if self._stop_asked.is_set():
                 return
             self.failed_starts = 0 if was_ready else self.failed_starts + 1
             if not was_ready:
-                self._tell()
-            if was_ready:  # killed in good health: every second it is away, callers hear it ring
+                await self._tell()
+            # Killed in good health it comes back at once: every second it is away, callers hear it ring.
+            if was_ready and time.monotonic() - began > STEADY_S:
                 back_off = FIRST_BACK_OFF_S
             await asyncio.sleep(back_off)
             back_off = min(2 * back_off, LONGEST_BACK_OFF_S)
             self.restarts += 1
 
-    def _tell(self) -> None:
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
         for listener in self._listeners:
             listener(self.failed_starts)
 
@@ -179,7 +195,7 @@ class Child:
             if line.decode(errors="replace").strip() == READY:
                 was_ready = True
                 self.failed_starts = 0
-                self._tell()
                 self._ready.set()
+                await self._tell()
         await process.wait()
         return was_ready

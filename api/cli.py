@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from acd.core.codec import UnknownKind
 from api.commands.common import CommandFailed, Context, Exit, complain, printable
 from api.words import LANGUAGES, Words, language_here, words
+from cti.asterisk import AsteriskFailed
 from cti.config import BadSettings
 from storage.bus import CallFailed, EngineAway
 from storage.migrations import DatabaseTooNew
@@ -175,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (EngineAway, CallFailed) as error:
         complain(say("err.away", why=error) if isinstance(error, EngineAway) else f"{error.say} ({error.code})")
         return Exit.AWAY if isinstance(error, EngineAway) else Exit.FAILED
-    except (BadSettings, DatabaseTooNew, UnknownKind) as error:
+    except (AsteriskFailed, BadSettings, DatabaseTooNew, UnknownKind) as error:
         complain(str(error))
         return Exit.FAILED
     except SQLAlchemyError as error:

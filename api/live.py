@@ -55,7 +55,7 @@ class Live:
     """Follows the log. `state` and `seq` belong together as long as you do not await in between."""
 
     def __init__(self, origin: FactLog, on_facts: Facts = lambda _facts: None) -> None:
-        """`on_facts` gets every fact after the snapshot that was begun with, in the loop."""
+        """`on_facts` gets every fact that comes after the first look at the log, in the loop."""
         self._fetched = _Fetched(origin)
         self._on_facts = on_facts
         self._replica: Replica | None = None
@@ -107,13 +107,17 @@ class Live:
     async def catch_up(self) -> None:
         """Take in everything committed by now."""
         if self._replica is None:
-            self._replica = await asyncio.to_thread(Replica, self._fetched)
-        replica = self._replica
-        while await asyncio.to_thread(self._fetched.fetch, replica.seq):
-            news = replica.catch_up()
-            self._on_facts(news)
+            replica = await asyncio.to_thread(Replica, self._fetched)
+            while await self._fetch(replica):
+                await asyncio.to_thread(replica.catch_up)
+            self._replica = replica
+        while await self._fetch(self._replica):
+            self._on_facts(self._replica.catch_up())
             async with self._moved:
                 self._moved.notify_all()
+
+    async def _fetch(self, replica: Replica) -> int:
+        return await asyncio.to_thread(self._fetched.fetch, replica.seq)
 
     async def reached(self, seq: int, limit_s: float = 2.0) -> bool:
         """Wait until the state holds fact `seq`; False when it does not within that time."""

@@ -193,7 +193,7 @@ class Supervisor:
         self.center.children[name] = child
         child.start()
         if not await child.until_ready(limit_s):
-            raise UpFailed(self.words("up.child_failed", name=name, log=child.part.log))
+            raise UpFailed(self.words("up.child_failed", name=name, log=child.part.log, why=child.last_words()))
         return self.words("up.pid", pid=child.pid)
 
     # --- going on --------------------------------------------------------------------------------------------------
@@ -201,6 +201,7 @@ class Supervisor:
     async def _serve(self, seconds: float | None, job: Job | None) -> int:
         """Until told to stop or `seconds` are over. The job's result counts when it ended by itself or in time."""
         stopping = self.center.stopping
+        await self.center.live.catch_up()
         following = [
             asyncio.create_task(self.center.live.follow()),
             asyncio.create_task(self._tell()),

@@ -13,7 +13,7 @@ from api.children import say_ready
 from api.live import COMMITTED, POLL_S
 from api.signals import until_told_to_stop
 from storage.bus import UnixClient
-from storage.cursors import Consumer, LogBroken, catch_up
+from storage.cursors import Consumer, catch_up
 from storage.session import Database
 from storage.settings import Settings
 
@@ -56,9 +56,6 @@ async def _consume(database: Database, facts: FactLog, consumer: Consumer, wake:
     while True:
         try:
             await asyncio.to_thread(catch_up, database, facts, consumer)
-        except LogBroken:
-            log.exception("log_broken", consumer=consumer.name)
-            raise
         except Exception:
             log.exception("consumer_failed", consumer=consumer.name)
             await asyncio.sleep(TROUBLE_S)

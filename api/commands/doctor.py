@@ -53,6 +53,8 @@ class Finding:
 
 def run(context: Context) -> int:
     """Every check; exit 1 when one found a fault."""
+    context.settings.prepare()
+    migrate(context.settings)
     findings: list[Finding] = []
     for check in CHECKS:
         if check is _call and context.args.no_call:
@@ -89,7 +91,6 @@ def _time_zone(context: Context) -> Iterator[Finding]:
 
 
 def _database(context: Context) -> Iterator[Finding]:
-    migrate(context.settings)
     database, log = open_database(context.settings), open_log(context.settings)
     try:
         kind = "PostgreSQL" if database.on_postgres else "SQLite"
@@ -101,7 +102,7 @@ def _database(context: Context) -> Iterator[Finding]:
 
 def _ports(context: Context) -> Iterator[Finding]:
     settings = context.settings
-    engine, asterisk = _engine_answers(settings), asterisk_of(settings).running() is not None
+    engine, asterisk = _engine_answers(settings), _asterisk_runs(settings)
     wanted = (
         ("api", settings.api_host, settings.api_port, socket.SOCK_STREAM, engine),
         ("sip", settings.sip_host, settings.sip_port, socket.SOCK_DGRAM, asterisk),
@@ -114,6 +115,13 @@ def _ports(context: Context) -> Iterator[Finding]:
         key = "doctor.port_free" if free else "doctor.port_ours" if ours else "doctor.port_taken"
         mark = Mark.OK if free or ours else Mark.FAULT
         yield Finding(f"port {name}", mark, context.words(key, host=host, port=port))
+
+
+def _asterisk_runs(settings: Settings) -> bool:
+    try:
+        return asterisk_of(settings).running() is not None
+    except (AsteriskFailed, BadSettings):
+        return False
 
 
 def _engine_answers(settings: Settings) -> bool:

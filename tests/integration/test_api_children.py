@@ -72,6 +72,18 @@ async def test_starts_that_never_serve_are_counted_and_told(tmp_path: Path) -> N
 
 
 @pytest.mark.asyncio
+async def test_waiting_for_one_that_cannot_start_ends_early_with_its_last_words(tmp_path: Path) -> None:
+    child = Child(program(tmp_path, "raise SystemExit('port 1 is taken')"))
+    child.start()
+    try:
+        assert not await child.until_ready(60)
+        assert child.failed_starts >= 3
+        assert child.last_words() == "port 1 is taken"
+    finally:
+        await child.stop()
+
+
+@pytest.mark.asyncio
 async def test_a_start_that_serves_clears_the_count(tmp_path: Path) -> None:
     note_failed_starts(tmp_path, 7)
     child = Child(program(tmp_path, SERVES), [partial(note_failed_starts, tmp_path)])
