@@ -85,6 +85,7 @@ async def test_a_caller_who_gives_up_while_it_rings_takes_the_ringing_with_him(a
         (486, OfferResult.REJECTED),
         (603, OfferResult.REJECTED),
         (600, OfferResult.REJECTED),
+        (480, OfferResult.TIMEOUT),  # it rang, and the phone gave up by itself
         (404, OfferResult.UNREACHABLE),
         (488, OfferResult.UNREACHABLE),
         (500, OfferResult.UNREACHABLE),
@@ -106,6 +107,59 @@ async def test_a_phone_that_refuses_sends_the_call_to_the_next_seat(
         await c.fact(f.MediaUp)
         assert len(c.facts(f.Entered)) == 1
         caller.hang_up()
+        await c.empty()
+
+
+@pytest.mark.asyncio
+async def test_nobody_answers_in_time_and_the_next_seat_is_rung(asterisk: AsteriskProcess) -> None:
+    async with center(asterisk) as c:
+        await c.ready("amy")
+        caller = c.ua.call("83")
+        ring = await c.rings("8001")
+        await ring.ended.wait()
+        assert (ring.ended_by, ring.code) == ("them", 487)
+        ended = await c.fact(f.OfferEnded)
+        assert (ended.result, ended.who) == (OfferResult.TIMEOUT, Party.SYSTEM)
+        await c.ready("bob")
+        (await c.rings("8002")).answer()
+        assert (await c.fact(f.MediaUp)).item == ended.item
+        caller.hang_up()
+        await c.fact(f.Ended)
+        await c.empty()
+        assert [fact.result for fact in c.facts(f.OfferEnded)] == [OfferResult.TIMEOUT]
+        assert c.repairs() == {}
+
+
+@pytest.mark.asyncio
+async def test_a_hostile_caller_id_reaches_nobody_as_more_than_text(asterisk: AsteriskProcess) -> None:
+    async with center(asterisk, agi=False) as c:
+        await c.ready("amy")
+        caller = c.ua.call("81", "%24%7BSHELL(id)%7D", "${CHANNEL(name)},x&System(id)")
+        ring = await c.rings("8001")
+        assert c.plans.asked[0].caller.e164 == ""
+        assert len(c.plans.asked[0].caller.raw) <= 64
+        assert ring.headers["x-ringside-item"] == c.facts(f.Entered)[0].item
+        caller.hang_up()
+        await c.fact(f.Ended)
+        await c.empty()
+
+
+@pytest.mark.asyncio
+async def test_an_event_that_breaks_us_takes_nothing_with_it(
+    asterisk: AsteriskProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with center(asterisk) as c:
+        await c.ready("amy")
+
+        def broken(*_: object, **__: object) -> None:
+            raise ValueError("broken on purpose")
+
+        monkeypatch.setattr(c.telephony._direct, "dialled", broken)
+        out = c.ua.call("8002", "8001")
+        caller, _ = await c.talk()
+        out.hang_up()
+        caller.hang_up()
+        assert (await c.fact(f.Ended)).outcome is Outcome.ANSWERED
         await c.empty()
 
 

@@ -1,7 +1,7 @@
 """A small center for tests: a real Asterisk, a real runtime over a log in memory, signalling-only phones.
 
 Two seats, amy (8001) and bob (8002), and three entries: 81 straight into the queue, 82 with a greeting and a menu,
-83 into a queue without recording.
+83 into a queue that rings one second and records nothing.
 """
 
 from __future__ import annotations
@@ -178,7 +178,9 @@ async def define(runtime: Runtime) -> None:
         i.MediumDefined(MediumDef("voice", Presence.VOICE, 1, 1, ("*",), ("voice",), needs_phone=True)),
         *(i.StatusDefined(status) for status in STATUSES),
         i.QueueDefined(QueueDef("q", "Q", ring_time=15 * SECOND, decline_back_off=60 * SECOND)),
-        i.QueueDefined(QueueDef("quiet", "Quiet", record_calls=False)),
+        i.QueueDefined(
+            QueueDef("quiet", "Quiet", ring_time=SECOND, no_answer_back_off=60 * SECOND, record_calls=False)
+        ),
         *(i.SeatProfileSet(SeatProfile(seat, seat, number, queues)) for seat, number in SEATS.items()),
     )
     for given in definitions:
