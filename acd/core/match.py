@@ -18,6 +18,10 @@ from acd.core.seats import SCORES, block_of, has_skills, rank_in
 
 ClassKey = tuple[str, str, tuple[SkillLevel, ...]]
 Score = tuple[int, ...]
+SeatEntry = tuple[int | str, ...]
+"""A score and, last, the seat's id: flat, since comparing nested tuples costs twice as much."""
+ItemEntry = tuple[Micros, int, str]
+"""Order, arrival number, item id."""
 
 COMPACT_ABOVE = 64
 """A heap is rebuilt when stale entries outnumber live ones by this much; keeps upkeep amortised O(log n)."""
@@ -39,39 +43,38 @@ class _Class:
     needs: tuple[SkillLevel, ...]
     skilled_online: int = 0
     relaxed: bool = False  # D3 in force
-    live: dict[str, tuple[Score, str]] = field(default_factory=dict)
-    seats: list[tuple[Score, str]] = field(default_factory=list)
-    waiting: dict[str, tuple[Micros, int, str]] = field(default_factory=dict)
-    items: list[tuple[Micros, int, str]] = field(default_factory=list)
+    live: dict[str, SeatEntry] = field(default_factory=dict)
+    seats: list[SeatEntry] = field(default_factory=list)
+    waiting: dict[str, ItemEntry] = field(default_factory=dict)
+    items: list[ItemEntry] = field(default_factory=list)
 
-    def first_seat(self) -> tuple[Score, str] | None:
-        while self.seats and self.live.get(self.seats[0][1]) != self.seats[0]:
+    def first_seat(self) -> SeatEntry | None:
+        while self.seats and self.live.get(str(self.seats[0][-1])) != self.seats[0]:
             heapq.heappop(self.seats)
         return self.seats[0] if self.seats else None
 
-    def first_item(self) -> tuple[Micros, int, str] | None:
+    def first_item(self) -> ItemEntry | None:
         while self.items and self.waiting.get(self.items[0][2]) != self.items[0]:
             heapq.heappop(self.items)
         return self.items[0] if self.items else None
 
-    def put_seat(self, entry: tuple[Score, str]) -> bool:
-        """True where the seat was not there before."""
-        new = entry[1] not in self.live
-        if self.live.get(entry[1]) != entry:
-            self.live[entry[1]] = entry
-            heapq.heappush(self.seats, entry)
-            if len(self.seats) > 2 * len(self.live) + COMPACT_ABOVE:
-                self.seats = list(self.live.values())
-                heapq.heapify(self.seats)
-        return new
+    def put_seat(self, seat_id: str, entry: SeatEntry) -> None:
+        if self.live.get(seat_id) == entry:
+            return
+        self.live[seat_id] = entry
+        heapq.heappush(self.seats, entry)
+        if len(self.seats) > 2 * len(self.live) + COMPACT_ABOVE:
+            self.seats = list(self.live.values())
+            heapq.heapify(self.seats)
 
-    def put_item(self, entry: tuple[Micros, int, str]) -> None:
-        if self.waiting.get(entry[2]) != entry:
-            self.waiting[entry[2]] = entry
-            heapq.heappush(self.items, entry)
-            if len(self.items) > 2 * len(self.waiting) + COMPACT_ABOVE:
-                self.items = list(self.waiting.values())
-                heapq.heapify(self.items)
+    def put_item(self, entry: ItemEntry) -> None:
+        if self.waiting.get(entry[2]) == entry:
+            return
+        self.waiting[entry[2]] = entry
+        heapq.heappush(self.items, entry)
+        if len(self.items) > 2 * len(self.waiting) + COMPACT_ABOVE:
+            self.items = list(self.waiting.values())
+            heapq.heapify(self.items)
 
 
 @dataclass(slots=True)
@@ -95,6 +98,7 @@ class Index:
         self.by_queue: dict[str, list[_Class]] = {}
         self.members: dict[str, dict[str, None]] = {}
         self.by_seat: dict[str, list[_Membership]] = {}
+        self.serving: dict[str, list[_Membership]] = {}  # those of by_seat it may serve: skilled, or D3 in force
         self.online: dict[str, None] = {}
         self.place: dict[str, _Class] = {}
         self.reserved: dict[str, dict[str, None]] = {}
@@ -112,6 +116,7 @@ class Index:
             self.by_queue,
             self.members,
             self.by_seat,
+            self.serving,
             self.online,
             self.place,
             self.reserved,
@@ -131,6 +136,7 @@ class Index:
         for queue_members in self.members.values():
             queue_members.pop(seat_id, None)
         was_online = seat_id in self.online
+        self.serving.pop(seat_id, None)
         for own in self.by_seat.pop(seat_id, []):
             own.group.live.pop(seat_id, None)
             if own.skilled and was_online:
@@ -147,9 +153,9 @@ class Index:
         if seat is None:
             return
         self._notice_presence(seat_id, bool(seat.signed_in_at))
-        allowed: dict[str, bool] = {}
-        for own in self.by_seat[seat_id]:
-            self._place_seat(seat_id, seat, own, allowed)
+        entries: dict[tuple[str, str], SeatEntry | None] = {}
+        for own in self.serving[seat_id]:
+            self._place_seat(seat_id, seat, own.group, entries)
         if self.reserved.get(seat_id):
             self.dirty_seats[seat_id] = None
 
@@ -178,7 +184,7 @@ class Index:
             self.dirty_seats[seat_id] = None
 
     def _join(self, seat_id: str, seat: Seat) -> None:
-        self.by_seat[seat_id] = []
+        self.by_seat[seat_id], self.serving[seat_id] = [], []
         for own in seat.profile.queues:
             self.members.setdefault(own.queue, {})[seat_id] = None
             for group in self.by_queue.get(own.queue, []):
@@ -187,7 +193,10 @@ class Index:
     def _enlist(self, seat_id: str, seat: Seat, group: _Class) -> None:
         rank = rank_in(seat, group.queue)
         skilled = has_skills(seat, group.needs)
-        self.by_seat[seat_id].append(_Membership(group, rank or 0, skilled))
+        own = _Membership(group, rank or 0, skilled)
+        self.by_seat[seat_id].append(own)
+        if skilled or group.relaxed:
+            self.serving[seat_id].append(own)
         if skilled and seat_id in self.online:
             self._count_online(group, 1)
 
@@ -225,21 +234,35 @@ class Index:
 
     def _regroup(self, group: _Class) -> None:
         """D3 began or ended for this class (or the class is new): every member is placed again."""
-        group.relaxed = self._wants_relaxing(group)
+        relaxed = group.relaxed = self._wants_relaxing(group)
         for seat_id in self.members.get(group.queue, {}):
             own = next((own for own in self.by_seat[seat_id] if own.group is group), None)
-            if own is not None:
-                self._place_seat(seat_id, self.state.seats[seat_id], own, {})
+            if own is None:
+                continue
+            if not own.skilled:
+                others = [other for other in self.serving[seat_id] if other is not own]
+                self.serving[seat_id] = [*others, own] if relaxed else others
+            if own.skilled or relaxed:
+                self._place_seat(seat_id, self.state.seats[seat_id], group, {})
+            else:
+                group.live.pop(seat_id, None)
 
-    def _place_seat(self, seat_id: str, seat: Seat, own: _Membership, allowed: dict[str, bool]) -> None:
-        group = own.group
-        if group.medium not in allowed:
-            allowed[group.medium] = block_of(self.state, seat, self.state.media[group.medium]) is None
-        if not (allowed[group.medium] and (own.skilled or group.relaxed)):
+    def _place_seat(
+        self, seat_id: str, seat: Seat, group: _Class, entries: dict[tuple[str, str], SeatEntry | None]
+    ) -> None:
+        """`entries` keeps what was worked out for this seat: one entry a strategy and medium, None where it may not."""
+        strategy = self.state.queues[group.queue].strategy
+        key = (strategy, group.medium)
+        if key in entries:
+            entry = entries[key]
+        else:
+            medium = self.state.media[group.medium]
+            free = block_of(self.state, seat, medium) is None
+            entry = entries[key] = (*SCORES[strategy](seat, medium), seat_id) if free else None
+        if entry is None:
             group.live.pop(seat_id, None)
             return
-        strategy = self.state.queues[group.queue].strategy
-        group.put_seat((SCORES[strategy](seat, self.state.media[group.medium]), seat_id))
+        group.put_seat(seat_id, entry)
         if group.waiting:
             self.dirty_seats[seat_id] = None
 
@@ -249,13 +272,13 @@ class Index:
         """The seat the item's queue would pick now, for an item that waits for anybody."""
         group = self.place.get(item_id)
         first = group.first_seat() if group else None
-        return Pick(first[1], first[0], len(group.live)) if group and first else None
+        return Pick(str(first[-1]), _score(first), len(group.live)) if group and first else None
 
     def best_item(self, seat_id: str) -> Pick | None:
         """The item this seat would get next: lowest (rank, order, number) over all it may serve."""
         best: tuple[int, Micros, int, str] | None = None
         candidates = 0
-        for own in self.by_seat.get(seat_id, []):
+        for own in self.serving.get(seat_id, []):
             if not own.group.waiting or seat_id not in own.group.live:
                 continue
             candidates += len(own.group.waiting)
@@ -290,3 +313,7 @@ class Index:
         """The seat's score under the item's queue's strategy."""
         seat = self.state.seats[seat_id]
         return SCORES[self.state.queues[item.queue].strategy](seat, self.state.media[item.medium])
+
+
+def _score(entry: SeatEntry) -> Score:
+    return tuple(part for part in entry[:-1] if isinstance(part, int))
