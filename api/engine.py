@@ -157,11 +157,11 @@ class EngineProcess:
         await self.runtime.start()
         await self.runtime.query(self._book.load)
         self.runtime.attach(self._telephony)
-        await self._hub.serve(self._handle)  # the leader alone has the socket
         try:
+            await self._agi.start()  # what may fail comes before we say that we live and take callers
+            await self._hub.serve(self._handle)  # the leader alone has the socket
             await self._provision()
             await self._telephony.start()
-            await self._agi.start()
             say_ready()
             await self._serve()
         finally:
