@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from acd.ports import Leadership
@@ -42,7 +43,8 @@ def entry_numbers(database: Database) -> tuple[str, ...]:
 
 def asterisk_settings(settings: Settings, secrets: Secrets, entries: tuple[str, ...]) -> AsteriskSettings:
     """Our settings as Asterisk's."""
-    installed = settings.asterisk_root == Path("/")
+    # tools/setup takes RINGSIDE_ASTERISK for "use the installed one"; so do we.
+    installed = settings.asterisk_root == Path("/") or bool(os.environ.get("RINGSIDE_ASTERISK"))
     return AsteriskSettings(
         root="" if installed else str(settings.asterisk_root),
         work_dir=str(settings.data_dir / "asterisk"),

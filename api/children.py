@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import sys
@@ -24,6 +25,8 @@ STEADY_S = 2.0
 """What dies sooner is not in good health: it is started again less and less often."""
 FAILED_STARTS = 3
 STOP_LIMIT_S = 10.0
+LOOKED_AT = 50  # lines of a log
+LONGEST_WORDS = 300
 FAILED_STARTS_FILE = "engine-failed-starts"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -81,6 +84,16 @@ def part(name: str, data_dir: Path) -> Part:
     return Part(name, argv, data_dir / "log" / f"{name}.log", (("RINGSIDE_DATA_DIR", str(data_dir)),))
 
 
+def _error_in(line: str) -> str:
+    """What a JSON log line says, when it tells of an error (api.logs); else empty."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return ""
+    is_error = isinstance(told, dict) and told.get("level") in ("error", "critical")
+    return str(told.get("event", "")) if is_error else ""
+
+
 class Child:
     """Keeps one part running. `restarts` counts starts after the first; `failed_starts` those in a row that never
     became ready; each of `on_start` is told that number after each start."""
@@ -119,12 +132,13 @@ class Child:
         return self.up
 
     def last_words(self) -> str:
-        """The last line of its log."""
+        """The last error in its log, else the log's last line."""
         try:
-            lines = self.part.log.read_text(errors="replace").splitlines()
+            lines = self.part.log.read_text(errors="replace").splitlines()[-LOOKED_AT:]
         except OSError:
             return ""
-        return lines[-1][-300:] if lines else ""
+        errors = [said for line in lines if (said := _error_in(line))]
+        return (errors or lines or [""])[-1][-LONGEST_WORDS:]
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it runs."""
