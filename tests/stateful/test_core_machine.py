@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from acd.core import evolve as evolving
 from acd.core import facts as f
 from acd.core import match, seats
+from acd.core.codec import INPUT_KINDS
 from acd.core.model import SECOND, MediumDef, Seat, State
 from acd.core.seats import Block
 from tests.support import rules
@@ -24,8 +25,8 @@ from tests.support.world import Violation, World
 
 WAITS = (0, 1_000, SECOND, 6 * SECOND, 40 * SECOND)
 QUICK = settings(
-    max_examples=40,
-    stateful_step_count=40,
+    max_examples=120,
+    stateful_step_count=50,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=False,
@@ -126,6 +127,12 @@ def _add_rules() -> None:
 
 
 _add_rules()
+
+
+def test_every_kind_of_input_has_a_rule() -> None:
+    """A new input cannot be forgotten."""
+    kinds = {*rules.ABOUT_SEATS, *rules.ABOUT_ITEMS, *rules.ABOUT_NEITHER} - {"OldTimerDue"}
+    assert kinds == set(INPUT_KINDS)
 
 
 def test_core_machine() -> None:

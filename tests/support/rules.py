@@ -372,6 +372,10 @@ def _served_again(world: World, choose: Choose, item: str) -> i.Input:
     return _fallback(world, choose, leg)
 
 
+def _fallback_took(world: World, choose: Choose, item: str) -> i.Input:
+    return i.FallbackTook(_leg_of(world, choose, item))
+
+
 def _wrapped(world: World, choose: Choose, item: str) -> i.Input:
     return i.WrapUpEnded(_seat_of(world, choose, item), item)
 
@@ -523,6 +527,7 @@ ABOUT_ITEMS: Mapping[str, tuple[ItemMaker, int]] = {
     "ItemPicked": (_picked, 1),
     "RecordingStarted": (_recording, 1),
     "FallbackServed": (_served_again, 1),
+    "FallbackTook": (_fallback_took, 1),
     "WrapUpEnded": (_wrapped, 1),
     "ServiceEnded": (_served_item, 1),
     "DispositionSaved": (_disposed, 1),

@@ -22,8 +22,8 @@ SEAT_KINDS = (
 ).split()
 ITEM_KINDS = (
     "CallEntered LegArrived ItemArrived PromptEnded DigitPressed PartyLeft ItemClosed MessageNoted RingSeen "
-    "OfferAnswered OfferRefused MediaFlowed ItemPicked RecordingStarted FallbackServed WrapUpEnded ServiceEnded "
-    "DispositionSaved TimerDue"
+    "OfferAnswered OfferRefused MediaFlowed ItemPicked RecordingStarted FallbackServed FallbackTook WrapUpEnded "
+    "ServiceEnded DispositionSaved TimerDue"
 ).split()
 OTHER_KINDS = (
     "PolicySet MediumDefined StatusDefined QueueDefined QueueRetired ConfigurationApplied DayStarted EngineStarted "
@@ -64,7 +64,7 @@ def subjects(world: World, given: i.Input) -> tuple[str | None, str | None]:
             return _of_offer(world, leg)
         case i.PartyLeft(leg=leg) | i.CallEntered(leg=leg) | i.LegArrived(leg=leg) | i.DigitPressed(leg=leg):
             return None, state.legs.get(leg, "gone")
-        case i.FallbackServed(leg=leg):
+        case i.FallbackServed(leg=leg) | i.FallbackTook(leg=leg):
             return None, state.legs.get(leg, "gone")
         case i.ItemArrived(key=key):
             return None, state.keys.get(key, "gone")
@@ -110,16 +110,17 @@ def kinds_of(row: str) -> Sequence[str]:
 UNREACHABLE_ROWS: Mapping[str, str] = {
     "text logging_in": "no text medium needs a phone",
     "text unreachable": "no text medium needs a phone",
-    "item parked": "nothing parks an item before hold and transfer (V7) exist",
 }
 """Rows that nothing reaches, with the reason."""
 
 NO_KEY = "text and virtual items, which have a key, go straight into their queue"
 NO_OFFER = "an item is never offered before its queue"
+NO_PARKING = "only calls are parked, by the dialplan's plain queue, and they have no key"
 UNREACHABLE: Mapping[Cell, str] = {
     ("item entered", "ItemArrived"): NO_KEY,
     ("item greeting", "ItemArrived"): NO_KEY,
     ("item menu", "ItemArrived"): NO_KEY,
+    ("item parked", "ItemArrived"): NO_PARKING,
     **{
         (f"item {phase}", kind): NO_OFFER
         for phase in (m.Phase.ENTERED, m.Phase.GREETING, m.Phase.MENU)
