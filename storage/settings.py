@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     day_starts_at: time = time(0, 0)  # a night shift counts into the day it began in when this is later
     default_region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = "TW"  # a number without country code is read so
     emergency_numbers: Annotated[tuple[Dialled, ...], NoDecode] = ("110", "119", "112", "120")
+    # Where they go, as Asterisk's Dial() has it: PJSIP/{number}@carrier, or PJSIP/8099 for a guard's desk.
+    emergency_dial: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./@:{}-]{0,120}$")] = ""
     languages: Annotated[tuple[str, ...], NoDecode] = ("zh-TW", "zh-CN", "en")  # the first one is the default
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
