@@ -14,7 +14,7 @@ from acd.core.model import SECOND
 from tests.support.choose import Choose, pick, seldom
 from tests.support.world import World
 
-SEATS = ("s1", "s2", "s3", "s4", "s5")
+SEATS = ("s1", "s2", "s3", "s4", "s:5")  # an id may hold the colon that timers are split by
 QUEUES = ("service", "sales", "vip")
 SKILLS = ("en", "zh", "loan")
 DIGITS = ("1", "2", "9")
@@ -96,8 +96,8 @@ def queue_def(choose: Choose, name: str) -> m.QueueDef:
         needs=levels(choose, 1),
         skill_relaxed=seldom(choose, 40),
         rings=pick(choose, RINGS),
-        last_agent_first=seldom(choose, 40),
-        last_agent_wait=pick(choose, (0, 10 * SECOND)),
+        last_agent_first=seldom(choose, 60),
+        last_agent_wait=pick(choose, (0, 10 * SECOND, 10 * SECOND)),
         no_answer_back_off=pick(choose, (0, 8 * SECOND)),
         decline_back_off=pick(choose, (5 * SECOND, 0)),
         wrap_up=pick(choose, WRAP_UPS),
@@ -133,7 +133,7 @@ def plan(world: World, choose: Choose, medium: str) -> m.EntryPlan:
         menu=pick(choose, MENUS) if medium == "voice" else None,
         priority=pick(choose, (0, 0, 10, 1000)),
         needs=levels(choose, 2) if seldom(choose, 40) else (),
-        last_seat=pick(choose, SEATS) if seldom(choose, 40) else "",
+        last_seat=pick(choose, SEATS) if seldom(choose, 60) else "",
         refuse=m.Outcome.CLOSED if refused else None,
     )
 
