@@ -1,9 +1,13 @@
-"""What the dialplan's plain queue did while no engine was there, read from the CEL (cti.cel) bit by bit."""
+"""What the dialplan did while no engine was there, read from the CEL (cti.cel) bit by bit.
+
+Two things: stays in the plain queue, and callers who hung up while the dialplan waited for the application to come back
+(cti.dialplan, `entry`): those the core has never heard of.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from acd.core.inputs import FallbackServed
@@ -11,8 +15,24 @@ from acd.core.model import EntryPlan, Micros
 from cti.cel import USER_DEFINED, CelEvent, FallbackCall, fallback_calls, read_cel
 from cti.dialplan import FALLBACK_MARK, SERVED_MARK
 
+ENTRY = "entry"
+
 LONGEST_LOOK_BACK = 32 * 2**20
 """Bytes of the log read at the start, about 20,000 calls; what came before was told long ago."""
+
+
+IN_VAIN: Micros = 2_000
+"""Microseconds from leaving the application to the hang-up, from which on he did not leave by hanging up: the end of
+Stasis by a hang-up bears the hang-up's own time, after a failure the dialplan waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """A caller's tries to reach the application: the first and the last one's end (0 while he is in it)."""
+
+    entry: str
+    began_at: Micros
+    failed_at: Micros = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +52,17 @@ class FallbackReader:
         self._events: list[CelEvent] = []
         self._legs: set[str] = set()
         self._told: set[str] = set()
+        self._tries: dict[str, Try] = {}
+        self._missed: dict[str, FallbackCall] = {}
 
     def look(self, alive: Collection[str]) -> Stays:
         """Read on. `alive` are the channels that exist: a caller who is none of them is gone, seen or not."""
         self._read()
         calls = [call for call in fallback_calls(self._events) if call.leg not in self._told]
         over = [call for call in calls if call.ended_at or call.leg not in alive]
-        return Stays(over, [call for call in calls if not call.ended_at and call.leg in alive])
+        return Stays(
+            [*over, *self._missed.values()], [call for call in calls if not call.ended_at and call.leg in alive]
+        )
 
     def _read(self) -> None:
         if self._offset < 0:
@@ -46,6 +70,7 @@ class FallbackReader:
             self._offset = max(0, size - LONGEST_LOOK_BACK)
         events, self._offset = read_cel(self._file, self._offset)
         for event in events:
+            self._note_try(event)
             marked = event.kind == USER_DEFINED and event.mark in (FALLBACK_MARK, SERVED_MARK)
             if marked and event.mark == FALLBACK_MARK:
                 self._legs.add(event.leg)
@@ -53,8 +78,24 @@ class FallbackReader:
             if marked or (event.kind == "HANGUP" and event.leg in self._legs):
                 self._events.append(event)
 
+    def _note_try(self, event: CelEvent) -> None:
+        known = self._tries.get(event.leg)
+        if event.app == "Stasis" and event.context == ENTRY and event.kind == "APP_START":
+            began = known.began_at if known is not None else event.at
+            self._tries[event.leg] = Try(event.exten, began)
+        elif event.app == "Stasis" and event.context == ENTRY and event.kind == "APP_END" and known is not None:
+            self._tries[event.leg] = replace(known, failed_at=event.at)
+        elif event.mark == FALLBACK_MARK:
+            self._tries.pop(event.leg, None)
+        elif event.kind == "HANGUP" and known is not None:
+            del self._tries[event.leg]
+            if known.failed_at and event.at - known.failed_at > IN_VAIN:
+                self._missed[event.leg] = FallbackCall(event.leg, known.entry, known.began_at, 0, event.at)
+
     def told(self, call: FallbackCall) -> None:
         """The core knows: forget it."""
+        if self._missed.pop(call.leg, None) is not None:
+            return
         self._told.add(call.leg)
         self._legs.discard(call.leg)
         self._events = [event for event in self._events if call.leg not in (event.leg, event.linked)]

@@ -275,6 +275,11 @@ RETRY = 3
 """Comparisons after which healing is tried again, should the difference still be there; it is counted once."""
 
 
+SELF_ANNOUNCED = frozenset({Kind.UNKNOWN_WAITING_CALLER})
+"""Even at a start these are believed at the second sight only: callers whom the dialplan kept for us come in by
+themselves the moment we are connected, and the listing may be faster than their event."""
+
+
 @dataclass(slots=True)
 class Watch:
     """Remembers what was seen last time and what was healed."""
@@ -291,7 +296,7 @@ class Watch:
             if key in self.healed:
                 if self.healed[key] % RETRY == 0:
                     result.append((difference, False))
-            elif at_once or key in self.seen:
+            elif key in self.seen or (at_once and difference.kind not in SELF_ANNOUNCED):
                 self.healed[key] = 0
                 result.append((difference, True))
         self.seen = frozenset(now)

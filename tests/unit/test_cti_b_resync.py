@@ -150,6 +150,12 @@ def test_at_a_start_differences_are_healed_at_once() -> None:
     assert Watch().due(found, at_once=True) == [(found[0], True)]
 
 
+def test_at_a_start_a_caller_may_still_announce_himself() -> None:
+    watch, found = Watch(), [Difference(Kind.UNKNOWN_WAITING_CALLER, "c2")]
+    assert watch.due(found, at_once=True) == []
+    assert watch.due(found) == [(found[0], True)]
+
+
 WAITING = WantedLeg("c1", "customer", "waiting", "i1", "i1", queue="q")
 RINGING = WantedLeg("o1", "seat", "ringing", "o1", "i1", "amy", "8001", "q", expires_at=99)
 RESUMED: list[tuple[str, list[WantedLeg], list[ChannelSeen], list[BridgeSeen], list[Input], list[Effect]]] = [
@@ -264,9 +270,10 @@ async def test_a_lane_keeps_its_order_and_others_do_not_wait() -> None:
     assert not lanes.busy("a")
 
 
-def cel(kind: str, leg: str, at: int, mark: str = "", extra: str = "", linked: str = "") -> str:
+def cel(kind: str, leg: str, at: float, mark: str = "", extra: str = "", linked: str = "", app: str = "") -> str:
     told = f'{{""extra"":""{extra}""}}' if extra else ""
-    row = (f"{at}.000000", kind, mark, leg, linked or leg, "", "", "", "", "", "", told)
+    place = ("entry", "81", app) if app else ("", "", "")
+    row = (f"{at:.6f}", kind, mark, leg, linked or leg, "", *place, "", "", told)
     assert len(row) == len(CEL_FIELDS)
     return ",".join(f'"{cell}"' for cell in row) + "\n"
 
@@ -292,3 +299,21 @@ def test_the_fall_backs_calls_are_told_once_as_they_end(tmp_path: Path) -> None:
     assert served(unseen, plan, 20_000_000) == FallbackServed("c2", plan, 2_000_000, 0, 20_000_000, "", exact=False)
     reader.told(unseen)
     assert reader.look(()).over == []
+
+
+def test_who_hung_up_while_the_dialplan_waited_for_us_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "cel.csv"
+    told_of = {
+        "gave-up": [("APP_START", 1.0), ("APP_END", 1.001), ("APP_START", 1.5), ("APP_END", 1.501), ("HANGUP", 1.8)],
+        "got-in": [("APP_START", 1.0), ("APP_END", 1.001), ("APP_START", 1.5), ("APP_END", 9.0), ("HANGUP", 9.0)],
+        "quick": [("APP_START", 1.0), ("APP_END", 1.004), ("HANGUP", 1.004)],
+        "waits": [("APP_START", 1.0), ("APP_END", 1.001)],
+    }
+    lines = [cel(kind, leg, at, app="Stasis" if "APP" in kind else "") for leg in told_of for kind, at in told_of[leg]]
+    file.write_text("".join(lines))
+    reader = FallbackReader(file)
+    (missed,) = reader.look({"waits"}).over
+    expected = FallbackServed("gave-up", EntryPlan("81", 1, "q"), 1_000_000, 0, 1_800_000, "", exact=True)
+    assert served(missed, EntryPlan("81", 1, "q"), 20_000_000) == expected
+    reader.told(missed)
+    assert reader.look({"waits"}).over == []
