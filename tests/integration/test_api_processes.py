@@ -15,6 +15,7 @@ import pytest
 
 from api.bootstrap import asterisk_of, open_database
 from directory import service
+from tests.support.postgres import running_postgres
 from tests.support.system import System, entry, queue, seat
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.slow]
@@ -145,3 +146,19 @@ def test_the_demo_answers_calls_with_sound_both_ways(system: System) -> None:
     finally:
         demo.stop()
         shutil.rmtree(folder)
+
+
+@pytest.mark.postgres
+def test_all_of_it_runs_on_postgresql(system: System) -> None:
+    with running_postgres() as postgres:
+        other = System(system.folder / "pg", database_url=postgres.url(postgres.new_database()))
+        other.configure([queue("sales")], [seat("amy", "8001", "sales")], [entry("81", "sales")])
+        with other.running():
+            other.make_ready("amy")
+            killed = other.kill("engine")
+            other.until(lambda: other.pids().get("engine", killed) != killed, "the engine is back")
+            other.until(other.is_ready, "ready again", 30)
+            assert other.api("GET", "/seats/amy")["voice"]["status"] == "ready"
+            assert other.api("GET", "/queues/sales")["signed_in"] == 1
+        rows = json.loads(other.command("replay", "--check", "--json"))
+        assert len({row["sha256"] for row in rows}) == 1
