@@ -111,10 +111,14 @@ class Live:
             while await self._fetch(replica):
                 await asyncio.to_thread(replica.catch_up)
             self._replica = replica
+            await self._tell()
         while await self._fetch(self._replica):
             self._on_facts(self._replica.catch_up())
-            async with self._moved:
-                self._moved.notify_all()
+            await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._moved:
+            self._moved.notify_all()
 
     async def _fetch(self, replica: Replica) -> int:
         return await asyncio.to_thread(self._fetched.fetch, replica.seq)
