@@ -117,9 +117,9 @@ class Supervisor:
         self.settings, self.words, self._out = settings, words, out
         self._demo, self._keep_asterisk = demo, keep_asterisk
         self._asterisk: AsteriskProcess | None = None
+        self._ensuring: asyncio.Future[bool] | None = None
         self._total = 6
         self._step = 0
-        self._open_line = False
         tally = Tally()
         live = Live(open_log(settings), tally.take)
         self.center = Center(settings, words, live, tally, self.say, asyncio.Event())
@@ -182,9 +182,14 @@ class Supervisor:
 
     async def _start_asterisk(self) -> str:
         self._asterisk = await asyncio.to_thread(asterisk_of, self.settings)
-        started = await asyncio.to_thread(self._asterisk.ensure)
+        started = await self._ensure_asterisk(self._asterisk)
         key = "up.asterisk_started" if started else "up.asterisk_adopted"
         return self.words(key, pid=self._asterisk.pid)
+
+    async def _ensure_asterisk(self, asterisk: AsteriskProcess) -> bool:
+        """A thread cannot be cancelled: `_stop` waits for it, or an Asterisk would be started after the stop."""
+        self._ensuring = asyncio.ensure_future(asyncio.to_thread(asterisk.ensure))
+        return await asyncio.shield(self._ensuring)
 
     async def _start_child(self, name: str, limit_s: float) -> str:
         folder = self.settings.run_dir
@@ -231,7 +236,7 @@ class Supervisor:
                 if running is not None and running.digest == wanted.digest:
                     continue
                 self._asterisk = wanted
-                if await asyncio.to_thread(wanted.ensure):
+                if await self._ensure_asterisk(wanted):
                     self.say(self.words("up.asterisk_again", pid=wanted.pid))
             except (AsteriskFailed, BadSettings, SQLAlchemyError) as error:
                 self.say(self.words("up.asterisk_trouble", why=error))
@@ -252,6 +257,8 @@ class Supervisor:
         for name in STOP_ORDER:
             if (child := children.get(name)) is not None:
                 await child.stop()
+        if self._ensuring is not None:
+            await asyncio.gather(self._ensuring, return_exceptions=True)
         if self._asterisk is not None and not self._keep_asterisk:
             await asyncio.to_thread(self._asterisk.stop)
         self.say(self.words("up.stopped"))

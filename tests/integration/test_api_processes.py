@@ -7,6 +7,8 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,6 +113,29 @@ def test_a_wanted_stop_ends_everything_cleanly(system: System) -> None:
     rows = json.loads(system.command("replay", "--check", "--json"))
     assert rows[0]["from"].startswith("snapshot")
     assert len({row["sha256"] for row in rows}) == 1
+
+
+@pytest.mark.parametrize("words", ["Asterisk", "engine"])
+def test_a_stop_in_the_middle_of_the_start_leaves_nothing(system: System, words: str) -> None:
+    command = [sys.executable, "-m", "api", "up"]
+    with subprocess.Popen(command, env=system.environment, stdout=subprocess.PIPE) as up:
+        assert up.stdout is not None
+        told = b""
+        while not told.endswith(f"{words} … ".encode()):
+            told += up.stdout.read(1)
+        up.terminate()
+        rest, _ = up.communicate(timeout=60)
+        assert rest.decode().endswith("stopped\n")
+        assert up.returncode == 0
+    assert asterisk_of(system.settings).running() is None
+    assert not [path for path in Path("/proc").glob("[0-9]*") if str(system.folder).encode() in environment_of(path)]
+
+
+def environment_of(process: Path) -> bytes:
+    try:
+        return (process / "environ").read_bytes()
+    except OSError:
+        return b""
 
 
 @pytest.mark.softphone
