@@ -46,7 +46,8 @@ class CelEvent:
 
 @dataclass(frozen=True, slots=True)
 class FallbackCall:
-    """A caller's stay in the fall-back. Times are microseconds UTC, 0 where it has not happened (yet)."""
+    """A caller's stay in the fall-back. Times are microseconds UTC, 0 where it has not happened (yet). `number` is the
+    caller's as the network said it, digits and + only; empty when withheld."""
 
     leg: str
     entry: str
@@ -54,6 +55,7 @@ class FallbackCall:
     answered_at: int = 0
     ended_at: int = 0
     seat: str = ""
+    number: str = ""
 
 
 def _micros(text: str) -> int:
@@ -105,11 +107,12 @@ def fallback_calls(events: Iterable[CelEvent]) -> list[FallbackCall]:
     return [
         FallbackCall(
             leg,
-            mark.extra,
+            mark.extra.partition(" ")[0],
             mark.at,
             served[mark.linked].at if mark.linked in served else 0,
             ended.get(leg, 0),
             served[mark.linked].extra if mark.linked in served else "",
+            mark.extra.partition(" ")[2],
         )
         for leg, mark in entered.items()
     ]

@@ -30,7 +30,7 @@ WAITING_VARIABLE = "RINGSIDE_WAITING"
 ENTRY_VARIABLE = "RINGSIDE_ENTRY"
 REFUSED_VARIABLE = "RINGSIDE_REFUSED"
 
-FALLBACK_MARK = "RINGSIDE_FALLBACK"  # extra: entry number, when a caller enters the fall-back
+FALLBACK_MARK = "RINGSIDE_FALLBACK"  # extra: entry number, space, caller's number, when he enters the fall-back
 SERVED_MARK = "RINGSIDE_SERVED"  # extra: seat, on the seat's channel when it talks to him
 EMERGENCY_MARK = "RINGSIDE_EMERGENCY"  # extra: the number
 
@@ -39,6 +39,7 @@ LONGEST_FALLBACK_S = 900  # a caller nobody takes hears words after a quarter of
 PLAIN_RING_S = 30
 # 20 digits are more than E.164's 15 and any prefix.
 DIALLED = "${FILTER(0-9*#+,${EXTEN}):0:24}"
+CALLER = "${FILTER(0-9+,${CALLERID(num)}):0:24}"
 
 
 def context(name: str, *extens: str) -> str:
@@ -110,7 +111,7 @@ def fallback() -> str:
         FALLBACK,
         exten(
             "s",
-            f"CELGenUserEvent({FALLBACK_MARK},${{{ENTRY_VARIABLE}}})",
+            f"CELGenUserEvent({FALLBACK_MARK},${{{ENTRY_VARIABLE}}} {CALLER})",
             "Answer(0,i)",
             f"Set({WAITING_VARIABLE}=)",  # cti.rescue waits for it before it sends the next one
             f"Queue({FALLBACK},,,,{LONGEST_FALLBACK_S},,fallback-served)",

@@ -569,7 +569,8 @@ class AsteriskTelephony:
                     await self._fetch_back(call, alive[call.leg])
 
     async def _tell_served(self, call: FallbackCall) -> None:
-        plan = await asyncio.to_thread(self._plans.plan, AddressSeen(call.entry, caller_number("")))
+        caller = caller_number(call.number, region=self.settings.default_region)
+        plan = await asyncio.to_thread(self._plans.plan, AddressSeen(call.entry, caller))
         if plan is not None:
             await self._submit(served(call, plan, self._engine.now()), via="reconcile")
         self._fallback.told(call)

@@ -183,7 +183,7 @@ async def test_without_agi_and_app_the_fallback_serves_and_the_log_tells(phones:
         return calls[0] if calls and calls[0].ended_at else None
 
     call = await soon(told, "the log tells")
-    assert (call.entry, call.seat) == ("82", "seat-ann")
+    assert (call.entry, call.seat, call.number) == ("82", "seat-ann", "0912345678")
     assert began * 1e6 < call.entered_at < call.answered_at < call.ended_at < time.time() * 1e6
     assert call.answered_at % 1_000_000  # with fractions of a second
 

@@ -70,6 +70,7 @@ async def test_the_fall_back_serves_and_both_calls_are_in_the_log_afterwards(
             listed = {row["call"]: row for row in json.loads(await here.command("calls", "--json"))}
             assert {listed[fact.item]["outcome"] for fact in (served, other)} == {"fallback"}
             assert all(listed[fact.item]["record"] == fact.record for fact in (served, other))
+            assert [listed[fact.item]["number"] for fact in (served, other)] == ["+886912345678", "+886922333444"]
 
             third = await here.caller(CALLER)  # and the usual way goes on
             await third.call("82")

@@ -63,8 +63,8 @@ def test_who_was_served_who_was_not_and_who_is_still_there(tmp_path: Path) -> No
 
     events = marks(
         tmp_path,
-        entered("10.000000", "a", "81")
-        + entered("11.000000", "b", "82")
+        entered("10.000000", "a", "81 0912345678")
+        + entered("11.000000", "b", "82 ")
         + entered("12.000000", "c", "81")
         + line("13.500000", "USER_DEFINED", "x", mark="RINGSIDE_SERVED", linked="a", extra='{"extra":"ann"}')
         + line("14.000000", "HANGUP", "b")
@@ -72,7 +72,7 @@ def test_who_was_served_who_was_not_and_who_is_still_there(tmp_path: Path) -> No
         + line("15.250000", "HANGUP", "a"),
     )
     assert fallback_calls(events) == [
-        FallbackCall("a", "81", 10_000_000, 13_500_000, 15_250_000, "ann"),
+        FallbackCall("a", "81", 10_000_000, 13_500_000, 15_250_000, "ann", "0912345678"),
         FallbackCall("b", "82", 11_000_000, 0, 14_000_000, ""),
         FallbackCall("c", "81", 12_000_000, 0, 0, ""),
     ]
