@@ -34,8 +34,8 @@ QUICK = settings(
 LONG = settings(QUICK, max_examples=400, stateful_step_count=120)
 HUNT = settings(
     QUICK,
-    max_examples=400,
-    stateful_step_count=30,
+    max_examples=1500,
+    stateful_step_count=50,
     database=None,
     derandomize=True,
     phases=(Phase.generate, Phase.shrink),

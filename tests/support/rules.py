@@ -161,7 +161,7 @@ def _signed_out(world: World, choose: Choose, seat: str) -> i.Input:
 
 
 def _phone(world: World, choose: Choose, seat: str) -> i.Input:
-    return i.PhoneChanged(seat, not seldom(choose, 15), "contact")
+    return i.PhoneChanged(seat, not seldom(choose, 25), "contact")
 
 
 def _status_chosen(world: World, choose: Choose, seat: str) -> i.Input:
