@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -21,7 +21,7 @@ import structlog
 
 from acd.core import facts as f
 from acd.core import inputs as i
-from acd.core.codec import CORE_VERSION, UnknownKind, dump, kind_of, load_input, load_state, state_bytes
+from acd.core.codec import CORE_VERSION, UnknownKind, dump, kind_of, load_input, load_state, state_bytes, storable
 from acd.core.decide import Core
 from acd.core.effects import Effect, WantedLeg
 from acd.core.effects_of import wanted
@@ -140,6 +140,8 @@ class Runtime:
         self._fallen: asyncio.Future[None] | None = None
         self._snapshot: Snapshot | None = None
         self.counters = Counters()
+        self.took_over_from: Micros = 0
+        """The time of the last fact before this engine's own; 0 for a new log."""
 
     # --- life ------------------------------------------------------------------------------------------------
 
@@ -152,6 +154,7 @@ class Runtime:
         await self._lead()
         replica = await self._in_thread(partial(Replica, self._log))
         await self._in_thread(replica.catch_up)
+        self.took_over_from = replica.at
         self._clock = self._make_clock(replica.at)
         self._last_at = replica.at
         self._core = Core(replica.state, replica.seq, replica.step)
@@ -245,6 +248,9 @@ class Runtime:
 
     def _decide(self, given: i.Input, stamp: i.Stamp) -> _Taken:
         done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        if not (storable(given) and storable([stamp.by, stamp.via])):
+            clean = replace(stamp, by="system", via="engine")
+            return self._reject(given, clean, ValueError("text that cannot be stored"), done)
         try:
             decision = self._core.decide(given, stamp)
         except Exception as error:  # a poison input must not stop the loop (design.md §5.6)

@@ -160,8 +160,8 @@ class EngineProcess:
         try:
             await self._agi.start()  # what may fail comes before we say that we live and take callers
             await self._hub.serve(self._handle)  # the leader alone has the socket
+            await self._telephony.start(since=self.runtime.took_over_from)  # callers first, then the rest
             await self._provision()
-            await self._telephony.start()
             say_ready()
             await self._serve()
         finally:

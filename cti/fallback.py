@@ -1,7 +1,7 @@
-"""What the dialplan did while no engine was there, read from the CEL (cti.cel) bit by bit.
+"""What went on while no engine was there, read from the CEL (cti.cel) bit by bit.
 
-Two things: stays in the plain queue, and callers who hung up while the dialplan waited for the application to come back
-(cti.dialplan, `entry`): those the core has never heard of.
+Stays in the dialplan's plain queue, and callers the core may never have heard of: those who hung up while the dialplan
+waited for the application to come back (cti.dialplan, `entry`), or while nobody listened to it.
 """
 
 from __future__ import annotations
@@ -37,17 +37,22 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Stays:
-    """Callers' stays in the fall-back that the core has not been told of: those over, and those still there."""
+    """Callers' stays in the fall-back that the core has not been told of: those over, those still there, and the
+    callers who left unseen without ever having been in it."""
 
     over: Sequence[FallbackCall]
     there: Sequence[FallbackCall]
+    missed: Sequence[FallbackCall] = ()
 
 
 class FallbackReader:
     """Remembers how far it has read. Blocking: call it in a thread, one call at a time."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, since: Micros = 0) -> None:
+        """What was over before `since` was told by an earlier engine."""
         self._file = file
+        self._since = since
+        self._deaf: tuple[Micros, Micros] = (0, 0)
         self._offset = -1
         self._events: list[CelEvent] = []
         self._legs: set[str] = set()
@@ -59,10 +64,14 @@ class FallbackReader:
         """Read on. `alive` are the channels that exist: a caller who is none of them is gone, seen or not."""
         self._read()
         calls = [call for call in fallback_calls(self._events) if call.leg not in self._told]
-        over = [call for call in calls if call.ended_at or call.leg not in alive]
-        return Stays(
-            [*over, *self._missed.values()], [call for call in calls if not call.ended_at and call.leg in alive]
-        )
+        fresh = [call for call in calls if not call.ended_at or call.ended_at >= self._since]
+        over = [call for call in fresh if call.ended_at or call.leg not in alive]
+        there = [call for call in fresh if not call.ended_at and call.leg in alive]
+        return Stays(over, there, list(self._missed.values()))
+
+    def deaf(self, since: Micros, until: Micros) -> None:
+        """Nobody listened to the application in that time: whoever hung up in it did so unseen."""
+        self._deaf = (since, until)
 
     def _read(self) -> None:
         if self._offset < 0:
@@ -89,7 +98,9 @@ class FallbackReader:
             self._tries.pop(event.leg, None)
         elif event.kind == "HANGUP" and known is not None:
             del self._tries[event.leg]
-            if known.failed_at and event.at - known.failed_at > IN_VAIN:
+            in_vain = bool(known.failed_at) and event.at - known.failed_at > IN_VAIN
+            unseen = self._deaf[0] <= event.at <= self._deaf[1]
+            if event.at >= self._since and (in_vain or unseen):
                 self._missed[event.leg] = FallbackCall(event.leg, known.entry, known.began_at, 0, event.at)
 
     def told(self, call: FallbackCall) -> None:

@@ -28,7 +28,7 @@ from acd.core.inputs import (
     PhoneChanged,
     RepairMade,
 )
-from acd.core.model import DirectKind, Micros, OfferResult, Outcome, Party
+from acd.core.model import SECOND, DirectKind, Micros, OfferResult, Outcome, Party
 from acd.core.reply import Done, Refused, Reply
 from acd.ports import AddressSeen, Engine, EntryPlans, Fenced
 from cti.ami import Ami, AmiError, AmiGone
@@ -70,6 +70,8 @@ from cti.translate import (
     Rang,
     Strayed,
     TransferAsked,
+    id_of,
+    part_of,
     translate,
 )
 
@@ -80,6 +82,9 @@ COMPARE_EVERY = 1.0
 
 DEAD_AFTER = 3
 """Refused connections in a row after which Asterisk counts as dead: nobody has listened for about 0.8 s."""
+
+TOLD_WITHIN: Micros = 60 * SECOND
+"""An engine tells the core of what the dialplan did within two seconds; what is older than this was told."""
 
 BUFFER = 100_000
 """Events kept while we bring ourselves into line; a busy Asterisk sends about 10 a call."""
@@ -188,9 +193,13 @@ class AsteriskTelephony:
         """Whether belief and Asterisk were brought into line on the present connection."""
         return self._buffer is None
 
-    async def start(self, limit_s: float = 10.0) -> None:
-        """Connect and come into line. After `limit_s` without Asterisk it goes on trying in the background."""
-        self._heard_at = self._engine.now()
+    async def start(self, limit_s: float = 10.0, since: Micros = 0) -> None:
+        """Connect and come into line. After `limit_s` without Asterisk it goes on trying in the background.
+
+        `since`: the engine before us was alive at that time (its last fact's); 0 where there was none.
+        """
+        self._heard_at = since or self._engine.now()
+        self._fallback = FallbackReader(self.settings.cel_file, max(0, since - TOLD_WITHIN))
         self._tasks = [
             asyncio.create_task(self.ari.run(), name="ari"),
             asyncio.create_task(self._reconcile(), name="reconcile"),
@@ -256,6 +265,7 @@ class AsteriskTelephony:
         self._note_holding(bridges)
         for contact in contacts:
             await self._submit(PhoneChanged(contact.seat, contact.reachable, "listed"), via="reconcile")
+        self._fallback.deaf(self._heard_at - TOLD_WITHIN, self._engine.now())
         await self._read_fallback(wanted, channels)
         inputs, effects = resume(wanted, channels, bridges)
         for given in inputs:
@@ -266,10 +276,19 @@ class AsteriskTelephony:
         buffered, self._buffer = self._buffer, None
         for event in buffered:
             self._take(event)
+        self._welcome(wanted, channels, buffered)
         held, self._held = self._held, []
         self._calls.perform(held)
         self._settled.set()
         log.info("asterisk_in_line", channels=len(channels), bridges=len(bridges), resumed=len(inputs) + len(effects))
+
+    def _welcome(self, wanted: Sequence[WantedLeg], channels: Sequence[ChannelSeen], buffered: Sequence[Event]) -> None:
+        """Take up callers who came to the application while nobody listened. No fault, so not counted."""
+        known = {want.leg for want in wanted}
+        known |= {id_of(part_of(event, "channel")) for event in buffered if event.get("type") == "StasisStart"}
+        for seen in channels:
+            if seen.words[:1] == ("entry",) and not seen.item and seen.id not in known:
+                self._note(CallerCame(seen.id, seen.words[1], seen.number, seen.caller_name, ""))
 
     def _note_holding(self, bridges: Sequence[BridgeSeen]) -> None:
         for bridge in bridges:
@@ -561,6 +580,11 @@ class AsteriskTelephony:
         stays = await asyncio.to_thread(self._fallback.look, set(alive))
         for call in stays.over:
             await self._tell_served(call)
+        for call in stays.missed:
+            if call.leg in ours or self._inputs.busy(call.leg):
+                self._fallback.told(call)  # the core knows him, and learns of his end as of any other's
+            else:
+                await self._tell_served(call)
         for call in stays.there:
             if call.leg in ours and not alive[call.leg].ours:
                 if call.answered_at:

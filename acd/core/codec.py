@@ -12,7 +12,7 @@ import functools
 import json
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from typing import Any, TypeVar, cast
 
@@ -55,6 +55,29 @@ def plain(value: object) -> Any:
 def dump(value: object) -> str:
     """Compact JSON of a fact, an input or a definition."""
     return json.dumps(plain(value), separators=(",", ":"), ensure_ascii=False)
+
+
+def storable(value: object) -> bool:
+    """Whether every text in it can be kept by every database: valid Unicode (a lone surrogate is not) and no NUL."""
+    text = dump(value)
+    if text.isascii() and "\\u0000" not in text:
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return not any("\0" in part for part in _texts(plain(value)))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case list():
+            for part in value:
+                yield from _texts(part)
+        case dict():
+            yield from _texts([*value.keys(), *value.values()])
 
 
 def state_bytes(state: State) -> bytes:
@@ -160,4 +183,5 @@ __all__ = [
     "plain",
     "read",
     "state_bytes",
+    "storable",
 ]

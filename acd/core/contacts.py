@@ -163,7 +163,7 @@ def _let_go(core: Core, item: WorkItem) -> None:
 
 def fallback_served(core: Core, given: i.FallbackServed) -> Reply:
     """Book what the dialplan's plain queue did while no engine was there; twice is once."""
-    if given.leg in core.state.served:
+    if given.leg in core.state.over:
         return LATE
     known = core.item(core.state.legs.get(given.leg, ""))
     if known is not None:

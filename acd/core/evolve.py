@@ -25,8 +25,8 @@ from acd.core.model import (
 )
 
 REMEMBERED = 2000
-"""How many inbox rows and fall-back legs are remembered against taking one twice. Rows go within a second of their
-commit, and an outage's calls are read at once, so either list is far shorter."""
+"""How many inbox rows and legs that are over are remembered against taking one twice. Rows go within a second of their
+commit, and what happened in an outage is read at once after it, so the last minute's would do."""
 
 _TIMED = ("guard", "menu", "relax", "sticky")
 
@@ -71,7 +71,7 @@ def evolve(state: State, recorded: f.Recorded) -> None:
             item = state.items[fact.item]
             item.phase, item.seat, item.offer, item.bridge = Phase.WAITING, "", "", ""
         case f.Ended():
-            _ended(state, fact.item)
+            _ended(state, fact.item, at)
         case f.Diverted():
             _diverted(state, state.items[fact.item])
         case f.FallbackCallServed():
@@ -257,8 +257,10 @@ def _message(state: State, fact: f.MessagePassed) -> None:
         state.seats[item.seat].handlings[fact.item].replied = True
 
 
-def _ended(state: State, item_id: str) -> None:
+def _ended(state: State, item_id: str, at: Micros) -> None:
     item = state.items.pop(item_id)
+    if item.leg:
+        _remember(state.over, item.leg, at)
     state.legs.pop(item.leg, None)
     state.keys.pop(item.key, None)
     for kind in _TIMED:
@@ -276,8 +278,8 @@ def _served(state: State, fact: f.FallbackCallServed) -> None:
     state.next_number = max(state.next_number, fact.number + 1)
     state.next_id += 1
     if fact.item in state.items:
-        _ended(state, fact.item)
-    _remember(state.served, fact.leg, fact.ended_at)
+        _ended(state, fact.item, fact.ended_at)
+    _remember(state.over, fact.leg, fact.ended_at)
 
 
 def _remember(kept: dict[str, Micros], key: str, at: Micros) -> None:

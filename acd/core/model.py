@@ -448,7 +448,7 @@ class State:
     offers: dict[str, Offer] = field(default_factory=dict)
     legs: dict[str, str] = field(default_factory=dict)  # customer leg -> item
     seat_legs: dict[str, str] = field(default_factory=dict)  # accepted offer (the seat's leg) -> seat
-    served: dict[str, Micros] = field(default_factory=dict)  # legs the fall-back had, the last of them
+    over: dict[str, Micros] = field(default_factory=dict)  # customer legs that are over, the last of them
     online: int = 0  # seats signed in
     online_total: int = 0  # and the sum of their day's totals
     keys: dict[str, str] = field(default_factory=dict)  # open text key -> item

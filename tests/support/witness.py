@@ -13,12 +13,21 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from acd import why
-from acd.core.facts import Accepted, Diverted, Ended, Entered, FallbackCallServed, Recorded
+from acd.core.facts import (
+    Accepted,
+    Diverted,
+    Ended,
+    EngineTookOver,
+    Entered,
+    FallbackCallServed,
+    HandlingEnded,
+    Recorded,
+)
 from acd.core.model import Outcome, Party
 from cti.cel import CelEvent
 
-SETTLING = 2_000_000
-"""Microseconds an accepted call may take to be joined: a kill in between costs a restart."""
+SETTLING = 1_000_000
+"""Microseconds of one engine's unbroken life in which an accepted call must be joined."""
 OUTSIDE = "from-outside"
 JOINED = 300_000
 """Two in one bridge for less than this are a hand-over of the bridge, not a talk."""
@@ -164,13 +173,23 @@ def _judge_joins(
     facts: Sequence[Recorded], items: Mapping[str, str], joined: set[tuple[str, str]], verdict: Verdict
 ) -> None:
     legs = {item: leg for leg, item in items.items()}
-    over = {fact.item: r.at for r in facts if isinstance(fact := r.fact, Ended | Diverted)}
+    over = {fact.item: r.at for r in facts if isinstance(fact := r.fact, HandlingEnded | Ended | Diverted)}
+    lives = _lives(facts)
     for recorded in facts:
         fact = recorded.fact
         if not isinstance(fact, Accepted) or (legs.get(fact.item, ""), fact.offer) in joined:
             continue
-        if over.get(fact.item, 0) - recorded.at > SETTLING:
+        if any(min(over.get(fact.item, 0), end) - max(recorded.at, start) > SETTLING for start, end in lives):
             verdict.lost_calls.append(f"item {fact.item} was accepted by {fact.seat} and never joined")
+
+
+def _lives(facts: Sequence[Recorded]) -> list[tuple[int, int]]:
+    """When an engine was there: from its first fact to its last."""
+    lives: list[tuple[int, int]] = []
+    for recorded in facts:
+        start = recorded.at if isinstance(recorded.fact, EngineTookOver) or not lives else lives.pop()[0]
+        lives.append((start, recorded.at))
+    return lives
 
 
 BY_RULE = (Outcome.CLOSED, Outcome.BLACKLISTED, Outcome.LINE_CAP, Outcome.QUEUE_FULL, Outcome.TIMEOUT_QUEUE)

@@ -312,8 +312,23 @@ def test_who_hung_up_while_the_dialplan_waited_for_us_is_told(tmp_path: Path) ->
     lines = [cel(kind, leg, at, app="Stasis" if "APP" in kind else "") for leg in told_of for kind, at in told_of[leg]]
     file.write_text("".join(lines))
     reader = FallbackReader(file)
-    (missed,) = reader.look({"waits"}).over
+    (missed,) = reader.look({"waits"}).missed
     expected = FallbackServed("gave-up", EntryPlan("81", 1, "q"), 1_000_000, 0, 1_800_000, "", exact=True)
     assert served(missed, EntryPlan("81", 1, "q"), 20_000_000) == expected
     reader.told(missed)
-    assert reader.look({"waits"}).over == []
+    assert reader.look({"waits"}).missed == []
+
+
+def test_who_hung_up_while_nobody_listened_is_told_unless_an_earlier_engine_told_it(tmp_path: Path) -> None:
+    file = tmp_path / "cel.csv"
+    times = {"old": 100.0, "before": 200.0, "unseen": 210.0, "later": 230.0}
+    events = [("APP_START", -3.0), ("APP_END", 0.0), ("HANGUP", 0.0)]
+    lines = [
+        cel(kind, leg, ended + shift, app="Stasis" if "APP" in kind else "")
+        for leg, ended in times.items()
+        for kind, shift in events
+    ]
+    file.write_text("".join(lines))
+    reader = FallbackReader(file, since=150_000_000)
+    reader.deaf(205_000_000, 220_000_000)
+    assert [call.leg for call in reader.look(set()).missed] == ["unseen"]
