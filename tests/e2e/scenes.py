@@ -52,7 +52,8 @@ HAND = Scene("hand", 7, {"ring_time": LONG, "wrap_up": BY_HAND})
 LOST = Scene("lost", 8, {"ring_time": LONG})
 DIAL = Scene("dial", 9, {"ring_time": LONG, "wrap_up": None})
 TOOLS = Scene("tools", 10, {"ring_time": LONG, "wrap_up": None})
-SCENES = (HEAR, NEXT, DECLINE, GIVE_UP, HANG_UP, TIMER, HAND, LOST, DIAL, TOOLS)
+PICK = Scene("pick", 11, {"ring_time": LONG, "wrap_up": None})
+SCENES = (HEAR, NEXT, DECLINE, GIVE_UP, HANG_UP, TIMER, HAND, LOST, DIAL, TOOLS, PICK)
 
 MENU_NUMBER = "3100"
 MENU = Menu("vm-options", (MenuOption("1", NEXT.name), MenuOption("2", HEAR.name)), NEXT.name, timeout=LONG, tries=1)

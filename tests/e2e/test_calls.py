@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from urllib.error import HTTPError
 
 import pytest
 
 from acd.core import facts as f
-from acd.core.model import SECOND, OfferResult, Outcome, Party, SeatState
+from acd.core.model import SECOND, OfferResult, OfferRule, Outcome, Party, SeatState
 from softphone import tones
 from softphone.process import PhoneGone, PhoneProcess
-from tests.e2e.scenes import DECLINE, GIVE_UP, HAND, HANG_UP, HEAR, MENU_NUMBER, NEXT, TIMER, Scene
+from tests.e2e.scenes import DECLINE, GIVE_UP, HAND, HANG_UP, HEAR, MENU_NUMBER, NEXT, PICK, TIMER, Scene
 from tests.support.floor import Floor, heard_between, micros, sides, tones_in
 
 pytestmark = pytest.mark.asyncio
@@ -232,6 +233,38 @@ async def test_wrap_up_by_hand_stays_until_the_hand_ends_it(open_floor: Floor) -
     await here.api("POST", f"/seats/{HAND.ann}/wrap-up/end", {"item": item})
     assert (await here.fact(f.WrapUpLeft, item=item)).how == "by_hand"
     await here.fact(f.Offered, seat=HAND.ann, count=2)
+    await agent.expect("incoming", call=2)
+    await second.hang_up()
+
+
+@pytest.mark.feature("D13", "V20")
+async def test_an_agent_takes_a_waiting_call_by_hand_and_one_at_a_time(open_floor: Floor) -> None:
+    """He is not Ready: what he takes himself is the exception, what comes by itself would not reach him."""
+    here = open_floor
+    agent = await here.agent(PICK.ann, ANN, ready=False)
+    await here.api("POST", f"/seats/{PICK.ann}/sign-in", {})
+    first, second = await here.caller(CALLER), await here.caller(OTHER_CALLER)
+    for count, caller in enumerate((first, second), 1):
+        await caller.call(PICK.number)
+        await here.fact(f.Queued, queue=PICK.name, count=count)
+    items = [fact.item for fact in here.facts(f.Queued)]
+    await here.sounds(second, 1.0)
+    assert here.facts(f.Offered) == []
+    await here.api("POST", f"/seats/{PICK.ann}/pickup", {})
+    taken = await here.fact(f.Offered)
+    assert (taken.item, taken.rule) == (items[0], OfferRule.PICKUP)
+    await agent.expect("incoming")
+    await agent.answer()
+    await asyncio.gather(first.until_hears(ANN), agent.until_hears(CALLER))
+    with pytest.raises(HTTPError) as refused:
+        await here.api("POST", f"/seats/{PICK.ann}/pickup", {})
+    refused.value.close()
+    assert refused.value.code == 409
+    await here.ready(PICK.ann)  # pending: it holds after this call
+    await here.sounds(second, 1.5)
+    assert len(here.facts(f.Offered)) == 1
+    await first.hang_up()
+    assert (await here.fact(f.Offered, count=2)).item == items[1]
     await agent.expect("incoming", call=2)
     await second.hang_up()
 

@@ -9,12 +9,10 @@ import pytest
 
 from acd.core import facts as f
 from acd.core.model import SECOND, Menu, MenuOption, Outcome, SeatState, WrapUpEnding, WrapUpRule
-from cti.cel import read_cel
 from softphone import tones
 from softphone.process import PhoneProcess
 from tests.support.floor import Floor, floor, longest_gap, sides
 from tests.support.system import System, entry, queue, seat
-from tests.support.witness import judge
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(180)]
 
@@ -121,9 +119,8 @@ async def test_nothing_is_lost_or_doubled_and_who_talks_hears_no_gap(tmp_path: P
             recording = here.facts(f.RecordingBegan, item=items["talking"])
             own = sides(system.settings.data_dir / "recordings" / f"{recording[0].recording}.raw")
 
-            by_extension = {number: name for name, number in SEATS.items()}
-            verdict = judge(system.read(), read_cel(here.asterisk.cel_file)[0], by_extension)
-            assert (verdict.lost_calls, verdict.lost_facts, verdict.wrong) == ([], [], [])
+            verdict = here.verdict()
+            assert verdict.clean, verdict
             assert verdict.calls == len(items)
     gaps = {
         "caller": longest_gap(tones.read_wav(tmp_path / "caller-3.wav")[0], 1540),

@@ -133,6 +133,7 @@ async def test_waiting_callers_are_handed_to_the_fall_back_longest_first(
             await talk_ends_unbroken(here, talker, ann)
             await here.empty()
             assert [fact.outcome for fact in here.facts(f.Ended)] == [Outcome.ANSWERED]
+            assert here.verdict().clean, here.verdict()
 
 
 @pytest.mark.proof
@@ -163,3 +164,4 @@ async def test_a_frozen_engine_is_ended_and_the_next_one_takes_its_callers_back_
             assert (await here.fact(f.FallbackCallServed)).item == items[0]
             await here.empty()
             assert [fact.outcome for fact in here.facts(f.Ended)] == [Outcome.ANSWERED] * 3
+            assert here.verdict().clean, here.verdict()

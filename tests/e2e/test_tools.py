@@ -52,7 +52,7 @@ async def test_every_call_is_listed_with_its_record_or_the_reason(open_floor: Fl
     assert (listed[gone]["outcome"], listed[gone]["record"]) == ("abandoned_queue", "")
 
 
-async def test_every_decision_is_recomputed_equal_and_a_replay_gives_the_same_bytes(open_floor: Floor) -> None:
+async def test_the_log_agrees_with_asterisk_the_reference_matcher_and_its_own_replay(open_floor: Floor) -> None:
     here = open_floor
     await two_calls(here)
     (report,) = json.loads(await here.command("why", "--all", "--json"))
@@ -74,6 +74,8 @@ async def test_every_decision_is_recomputed_equal_and_a_replay_gives_the_same_by
 
     await here.leave()
     await here.empty()
+    verdict = here.verdict()
+    assert verdict.clean, verdict
     one, other = await asyncio.gather(asyncio.to_thread(replay, "1"), asyncio.to_thread(replay, "4242"))
     assert one == other
     assert {row["from"] for row in one} >= {"log"}

@@ -25,11 +25,13 @@ from numpy.typing import NDArray
 from acd.core.facts import Fact, PhoneReached, Recorded, SignedOut
 from acd.core.model import Micros, Seat, SeatState
 from api.bootstrap import asterisk_settings
+from cti.cel import read_cel
 from cti.config import AsteriskSettings
 from softphone import tones
 from softphone.process import PhoneProcess, Said
 from storage.settings import load_secrets
 from tests.support.system import System
+from tests.support.witness import Verdict, judge
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Fact)
@@ -183,6 +185,11 @@ class Floor:
             return not (self.system.state.items or await self.ari("channels") or await self.ari("bridges"))
 
         await self.until_told(nothing, "no item, channel or bridge is left", limit_s)
+
+    def verdict(self) -> Verdict:
+        """What Asterisk's own log says of the whole run against ours; ask when nothing is open any more."""
+        seats = {seat.profile.extension: name for name, seat in self.system.state.seats.items()}
+        return judge(self.system.read(), read_cel(self.asterisk.cel_file)[0], seats)
 
     async def sounds(self, phone: PhoneProcess, seconds: float) -> None:
         """Wait until the phone has received that much more sound."""
