@@ -127,11 +127,25 @@ class Calls:
         return effect.leg, lambda: self._play_now(effect)
 
     async def _play_now(self, effect: Play | Gather) -> None:
+        """Play, unless it plays already: after a takeover the prompt of the engine before us goes on by itself.
+
+        A second one would be worse than a repetition: a channel that plays cannot be moved, and as Asterisk answers
+        the requests of one WebSocket in order, everybody's requests would wait for its end.
+        """
+        if await self._plays(effect.token):
+            return
         media = media_of(effect.prompt)
         if not media or not await self._do(
             effect.leg, "POST", path("channels", effect.leg, "play", effect.token), media=media
         ):
             await self._m.submit(PromptEnded(effect.item, effect.token, played=False))
+
+    async def _plays(self, token: str) -> bool:
+        try:
+            await self._m.ari.call("GET", path("playbacks", token))
+        except (AriError, AriLost):
+            return False
+        return True
 
     def _stop_prompt(self, effect: StopPrompt) -> tuple[str, Work]:
         self._m.legs.prompts.pop(effect.token, None)

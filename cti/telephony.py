@@ -29,7 +29,7 @@ from acd.core.inputs import (
     RepairMade,
 )
 from acd.core.model import SECOND, DirectKind, Micros, OfferResult, Outcome, Party
-from acd.core.reply import Done, Refused, Reply
+from acd.core.reply import Code, Done, Refused, Reply
 from acd.ports import AddressSeen, Engine, EntryPlans, Fenced
 from cti.ami import Ami, AmiError, AmiGone
 from cti.ari import Ari, AriAddress, AriError, AriHooks, AriLost, Event, path
@@ -180,6 +180,7 @@ class AsteriskTelephony:
         self._held: list[Effect] = []
         self._refusals = 0
         self._heard_at: Micros = 0
+        self._deaf_from: Micros = 0
         self._connection = 0
         self._away: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -199,6 +200,7 @@ class AsteriskTelephony:
         `since`: the engine before us was alive at that time (its last fact's); 0 where there was none.
         """
         self._heard_at = since or self._engine.now()
+        self._deaf_from = self._heard_at - TOLD_WITHIN if since else self._heard_at  # a new log has no past
         self._fallback = FallbackReader(self.settings.cel_file, max(0, since - TOLD_WITHIN))
         self._tasks = [
             asyncio.create_task(self.ari.run(), name="ari"),
@@ -226,6 +228,8 @@ class AsteriskTelephony:
     # --- the connection ------------------------------------------------------------------------------------------
 
     def _down(self, refused: bool) -> None:
+        if self._buffer is None:
+            self._deaf_from = self._heard_at
         self._connection += 1
         self._buffer, self._held = [], []
         self._refusals = self._refusals + 1 if refused else 0
@@ -265,7 +269,7 @@ class AsteriskTelephony:
         self._note_holding(bridges)
         for contact in contacts:
             await self._submit(PhoneChanged(contact.seat, contact.reachable, "listed"), via="reconcile")
-        self._fallback.deaf(self._heard_at - TOLD_WITHIN, self._engine.now())
+        self._fallback.deaf(self._deaf_from, self._engine.now())
         await self._read_fallback(wanted, channels)
         inputs, effects = resume(wanted, channels, bridges)
         for given in inputs:
@@ -408,6 +412,9 @@ class AsteriskTelephony:
         reply = await self._submit(LegArrived(note.leg), by="customer", via="asterisk") if note.item else None
         if reply is None or isinstance(reply, Refused):
             reply = await self._plan(note)
+        if isinstance(reply, Refused) and reply.code is Code.CALL_OVER:
+            await self._calls.hang_up(note.leg)  # decided by an engine that died before it could do it
+            return
         if not isinstance(reply, Done):
             await self._calls.give_back(note.leg)
             return

@@ -113,7 +113,7 @@ class Load:
     def _answers(self, call: Call) -> None:
         call.answer()
         if self.rng.random() < 0.5:  # otherwise the caller ends it
-            asyncio.get_running_loop().call_later(self.rng.uniform(1, 8), call.hang_up)
+            asyncio.get_running_loop().call_later(self.rng.uniform(4, 9), call.hang_up)
 
     def keep_up(self) -> None:
         """As many callers as there should be."""

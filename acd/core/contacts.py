@@ -36,10 +36,12 @@ PROMPT_GUARD: Micros = 120 * SECOND
 
 
 def call_entered(core: Core, given: i.CallEntered) -> Reply:
-    """Settle the plan of a caller; again for a leg that is known: the same item."""
+    """Settle the plan of a caller; again for a leg that is known: the same item; for one that is over: refused."""
     known = core.state.legs.get(given.leg)
     if known is not None:
         return Done(item=known)
+    if given.leg in core.state.over:
+        return core.refuse(Code.CALL_OVER, "this call is over; hang it up")
     if given.plan.medium not in core.state.media:
         return core.refuse(Code.UNKNOWN_MEDIUM, f"medium {given.plan.medium} is not defined")
     return Done(item=_enter(core, Kind.CALL, given.plan, leg=given.leg, guard=core.now + ARRIVAL_GUARD))
@@ -98,7 +100,7 @@ def digit_pressed(core: Core, given: i.DigitPressed) -> Reply:
         return LATE
     queue = next((option.queue for option in item.plan.menu.options if option.digit == given.digit), None)
     if queue is None:
-        _try_menu_again(core, item)
+        _try_menu_again(core, item, stops=item.token)
     else:
         _choose(core, item, given.digit, queue)
     return Done(item=item.id)
@@ -244,16 +246,16 @@ def _after_greeting(core: Core, item: WorkItem) -> None:
         enqueue(core, item, item.plan.queue)
 
 
-def _start_menu(core: Core, item: WorkItem, prompt: str, attempt: int) -> None:
-    core.record(f.MenuStarted(item.id, prompt, core.new_id("p"), attempt, core.now + PROMPT_GUARD))
+def _start_menu(core: Core, item: WorkItem, prompt: str, attempt: int, stops: str = "") -> None:
+    core.record(f.MenuStarted(item.id, prompt, core.new_id("p"), attempt, core.now + PROMPT_GUARD, stops))
 
 
-def _try_menu_again(core: Core, item: WorkItem) -> None:
+def _try_menu_again(core: Core, item: WorkItem, stops: str = "") -> None:
     menu = item.plan.menu
     if menu is None:
         enqueue(core, item, item.plan.queue)
     elif item.tries < menu.tries:
-        _start_menu(core, item, menu.prompt, item.tries + 1)
+        _start_menu(core, item, menu.prompt, item.tries + 1, stops)
     else:
         _choose(core, item, "", menu.default)
 

@@ -30,7 +30,9 @@ def effects_of(state: State, fact: f.Fact) -> tuple[e.Effect, ...]:
         case f.GreetingStarted():
             return (e.Play(fact.item, state.items[fact.item].leg, fact.prompt, fact.token),)
         case f.MenuStarted():
-            return (e.Gather(fact.item, state.items[fact.item].leg, fact.prompt, fact.token),)
+            leg = state.items[fact.item].leg
+            stop = (e.StopPrompt(fact.item, leg, fact.stops),) if fact.stops else ()
+            return (*stop, e.Gather(fact.item, leg, fact.prompt, fact.token))
         case f.MenuChose(item=item_id):
             item = state.items[item_id]
             return (e.StopPrompt(item_id, item.leg, item.token),)

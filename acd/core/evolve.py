@@ -15,6 +15,7 @@ from acd.core.model import (
     Offer,
     OfferResult,
     OfferRule,
+    Outcome,
     Phase,
     Presence,
     PresenceState,
@@ -71,7 +72,8 @@ def evolve(state: State, recorded: f.Recorded) -> None:
             item = state.items[fact.item]
             item.phase, item.seat, item.offer, item.bridge = Phase.WAITING, "", "", ""
         case f.Ended():
-            _ended(state, fact.item, at)
+            seen = not fact.not_before and fact.outcome is not Outcome.UNOBSERVED
+            _ended(state, fact.item, at if seen else 0)
         case f.Diverted():
             _diverted(state, state.items[fact.item])
         case f.FallbackCallServed():
@@ -258,8 +260,9 @@ def _message(state: State, fact: f.MessagePassed) -> None:
 
 
 def _ended(state: State, item_id: str, at: Micros) -> None:
+    """`at` 0: nobody saw it end, so a leg that turns out to live is a call like any other."""
     item = state.items.pop(item_id)
-    if item.leg:
+    if item.leg and at:
         _remember(state.over, item.leg, at)
     state.legs.pop(item.leg, None)
     state.keys.pop(item.key, None)

@@ -73,13 +73,15 @@ class GreetingStarted(_Versioned):
 
 @dataclass(frozen=True, slots=True)
 class MenuStarted(_Versioned):
-    """The menu's prompt plays and listens. `due` is when a prompt whose end nobody reported is taken as over."""
+    """The menu's prompt plays and listens. `due` is when a prompt whose end nobody reported is taken as over; `stops`
+    names the prompt that a wrong key cut short."""
 
     item: str
     prompt: str
     token: str
     attempt: int
     due: Micros
+    stops: str = ""
 
 
 @dataclass(frozen=True, slots=True)

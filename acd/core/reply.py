@@ -19,6 +19,7 @@ class Code(StrEnum):
     SEAT_FULL = "seat_full"
     QUEUE_IN_USE = "queue_in_use"
     QUEUE_RETIRED = "queue_retired"
+    CALL_OVER = "call_over"
     NOT_WAITING = "not_waiting"
     NOT_MEMBER = "not_member"
     NOT_IN_WRAP_UP = "not_in_wrap_up"

@@ -192,6 +192,11 @@ def _lives(facts: Sequence[Recorded]) -> list[tuple[int, int]]:
     return lives
 
 
+def hung_up(leg: str, sources: Mapping[str, str], channels: Mapping[str, str]) -> bool:
+    """Whether that channel itself ended its call."""
+    return bool(sources.get(leg)) and sources[leg] == channels.get(leg)
+
+
 BY_RULE = (Outcome.CLOSED, Outcome.BLACKLISTED, Outcome.LINE_CAP, Outcome.QUEUE_FULL, Outcome.TIMEOUT_QUEUE)
 
 
@@ -213,13 +218,18 @@ def _judge_ends(
         for r in facts
         if isinstance(fact := r.fact, Ended) and fact.who is Party.SYSTEM and fact.outcome in BY_RULE
     }
-    partners: dict[str, list[Talk]] = {}
+    channels = {event.leg: event.channel for event in events if event.kind == "CHAN_START"}
+    legs = {fact.item: fact.leg for r in facts if isinstance(fact := r.fact, Entered)}
+    partners: dict[str, set[str]] = {}
     for talk in talks:
-        partners.setdefault(talk.customer, []).append(talk)
+        partners.setdefault(talk.customer, set()).add(talk.other)
+    for recorded in facts:
+        if isinstance(recorded.fact, Accepted):
+            partners.setdefault(legs.get(recorded.fact.item, ""), set()).add(recorded.fact.offer)
     for leg, channel in customers.items():
         if leg not in sources:
             verdict.lost_facts.append(f"CEL has no end of {leg}")
         elif sources[leg] == channel or leg in by_rule:
             continue
-        elif not any(extension_of(sources.get(t.other, "")) == t.extension for t in partners.get(leg, [])):
+        elif not any(hung_up(offer, sources, channels) for offer in partners.get(leg, ())):
             verdict.lost_calls.append(f"{leg} was cut off by {sources[leg] or 'us'}, and no agent of his hung up")
