@@ -28,7 +28,7 @@ async def connect(here: Floor, caller: PhoneProcess, agent: PhoneProcess, scene:
     await caller.call(scene.number)
     await agent.expect("incoming", within=10)
     await agent.answer()
-    item = (await here.fact(f.Accepted, queue=scene.name, count=len(here.facts(f.MediaUp)) + 1)).item
+    item = (await here.fact(f.Accepted, queue=scene.name)).item
     await here.fact(f.MediaUp, item=item)
     await asyncio.gather(caller.until_hears(ANN), agent.until_hears(CALLER))
     return item
