@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from acd.core import contacts, offering
+from acd.core import contacts, offering, sitting
 from acd.core import facts as f
 from acd.core import inputs as i
 from acd.core.model import Phase, QueueDef
@@ -74,14 +74,17 @@ def _move_waiting(core: Core, queue: QueueDef, target: QueueDef) -> None:
 
 
 def seat_profile_set(core: Core, given: i.SeatProfileSet) -> Reply:
-    """What a seat may do. What it holds stays; those who wait for it as last agent are freed if it left their queue."""
+    """What a seat may do. What it holds stays; those who wait for it as last agent are freed if it left their queue.
+
+    The directory gives each extension once (V5); when one moved between two seats, the newer definition has it.
+    """
     profile = given.profile
-    owner = core.state.extensions.get(profile.extension)
-    if profile.extension and owner not in (None, profile.id):
-        return core.refuse(Code.EXTENSION_TAKEN, f"extension {profile.extension} belongs to seat {owner}")
     known = core.state.seats.get(profile.id)
-    if known is not None and known.profile == profile:
+    if known is not None and known.profile == profile and not known.retiring:
         return SAME
+    owner = core.state.extensions.get(profile.extension, profile.id)
+    if profile.extension and owner != profile.id:
+        core.record(f.SeatProfileChanged(replace(core.state.seats[owner].profile, extension="")))
     core.record(f.SeatProfileChanged(profile))
     for item_id in list(core.index.reserved.get(profile.id, {})):
         if rank_in(core.state.seats[profile.id], core.state.items[item_id].queue) is None:
@@ -90,12 +93,14 @@ def seat_profile_set(core: Core, given: i.SeatProfileSet) -> Reply:
 
 
 def seat_retired(core: Core, given: i.SeatRetired) -> Reply:
-    """Refused while the seat is signed in or holds anything."""
+    """Take a seat out of use. One that is in use gets nothing new, finishes what it holds, and goes at sign-out."""
     seat = core.state.seats.get(given.seat)
-    if seat is None:
+    if seat is None or seat.retiring:
         return Done(note="late")
-    if seat.signed_in_at or seat.handlings or seat.directs or seat.offers or seat.wrap_ups:
-        return core.refuse(Code.SEAT_BUSY, f"seat {given.seat} is signed in; sign it out first")
     offering.release_held_for(core, given.seat)
+    if sitting.in_use(seat):
+        core.record(f.SeatProfileChanged(replace(seat.profile, queues=())))
+        core.record(f.SeatRetiring(given.seat))
+        return Done(note="retiring")
     core.record(f.SeatGone(given.seat))
     return Done()

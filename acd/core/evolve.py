@@ -127,6 +127,7 @@ def _evolve_seats(
     | f.StatusChanged
     | f.QueueChanged
     | f.SeatProfileChanged
+    | f.SeatRetiring
     | f.SeatGone
     | f.ConfigurationTaken
     | f.DayBegan
@@ -178,6 +179,8 @@ def _evolve_seats(
             state.queues[fact.queue.id] = fact.queue
         case f.SeatProfileChanged():
             _profile_changed(state, fact)
+        case f.SeatRetiring():
+            state.seats[fact.seat].retiring = True
         case f.SeatGone():
             state.extensions.pop(state.seats.pop(fact.seat).profile.extension, None)
         case f.ConfigurationTaken():
@@ -391,7 +394,7 @@ def _profile_changed(state: State, fact: f.SeatProfileChanged) -> None:
         state.seats[profile.id] = Seat(profile)
     else:
         state.extensions.pop(known.profile.extension, None)
-        known.profile = profile
+        known.profile, known.retiring = profile, False
     if profile.extension:
         state.extensions[profile.extension] = profile.id
 

@@ -456,6 +456,13 @@ class SeatProfileChanged(_Versioned):
 
 
 @dataclass(frozen=True, slots=True)
+class SeatRetiring(_Versioned):
+    """The seat was taken out of use while somebody sits there: it finishes what it holds and goes at sign-out."""
+
+    seat: str
+
+
+@dataclass(frozen=True, slots=True)
 class SeatGone(_Versioned):
     seat: str
 
@@ -545,6 +552,7 @@ Fact = (
     | StatusChanged
     | QueueChanged
     | SeatProfileChanged
+    | SeatRetiring
     | SeatGone
     | ConfigurationTaken
     | DayBegan

@@ -383,6 +383,7 @@ class Seat:
     reachable: bool = False
     was_reachable: bool = False  # since sign-in: tells LOGGING_IN from UNREACHABLE
     on_shift: bool = True
+    retiring: bool = False  # gone for good when it has signed out
     idle_since: Micros = 0
     total: int = 0  # accepted offers in the organisation's day, plus the mean it joined at
     total_day: int = -1  # the day `total` belongs to

@@ -24,7 +24,6 @@ class Code(StrEnum):
     NOT_MEMBER = "not_member"
     NOT_IN_WRAP_UP = "not_in_wrap_up"
     DISPOSITION_REQUIRED = "disposition_required"
-    EXTENSION_TAKEN = "extension_taken"
     OUTBOUND_NOT_ALLOWED = "outbound_not_allowed"
     DIRECT_NOT_ACCEPTED = "direct_not_accepted"
     BAD_INPUT = "bad_input"

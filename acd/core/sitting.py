@@ -73,7 +73,18 @@ def seat_signed_out(core: Core, given: i.SeatSignedOut) -> Reply:
         core.record(f.WrapUpLeft(item_id, given.seat, "signed_out"))
     offering.release_held_for(core, given.seat)
     core.record(f.SignedOut(given.seat))
+    _go_if_retiring(core, seat)
     return Done()
+
+
+def in_use(seat: Seat) -> bool:
+    """Somebody sits there, or a call goes on there."""
+    return bool(seat.signed_in_at or seat.handlings or seat.directs or seat.offers or seat.wrap_ups)
+
+
+def _go_if_retiring(core: Core, seat: Seat) -> None:
+    if seat.retiring and not in_use(seat):
+        core.record(f.SeatGone(seat.profile.id))
 
 
 def phone_changed(core: Core, given: i.PhoneChanged) -> Reply:
@@ -238,6 +249,7 @@ def direct_call_ended(core: Core, given: i.DirectCallEnded) -> Reply:
         f.DirectEnded(given.call, seat_id, kind, given.outcome, given.who, resets, given.sip, given.q850),
     )
     offering.apply_pending(core, seat_id)
+    _go_if_retiring(core, core.state.seats[seat_id])
     return Done()
 
 

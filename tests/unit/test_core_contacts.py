@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -237,12 +238,36 @@ def test_pickup_is_for_members_only_and_unknown_things_are_refused_with_words() 
         Code.UNKNOWN_STATUS: i.StatusChosen("a", m.Presence.VOICE, "nonsense"),
         Code.NOT_IN_WRAP_UP: i.WrapUpEnded("a"),
         Code.UNKNOWN_QUEUE: i.QueueRetired("nothing"),
-        Code.SEAT_BUSY: i.SeatRetired("a"),
         Code.UNKNOWN_MEDIUM: i.ItemArrived(m.Kind.CHAT, "k", m.EntryPlan("e", 1, "service", "smoke")),
         Code.OUTBOUND_NOT_ALLOWED: i.DirectCallStarted("c", "a", m.DirectKind.OUTBOUND, "l"),
-        Code.EXTENSION_TAKEN: i.SeatProfileSet(m.SeatProfile("z", "z", scene.state.seats["a"].profile.extension)),
     }
     for code, given in refusals.items():
         reply = scene.refused(given)
         assert reply.code is code
         assert len(reply.say) > 10
+
+
+def test_a_seat_in_use_is_retired_when_its_agent_signs_out() -> None:
+    """It gets nothing new, finishes what it holds, and goes at sign-out."""
+    scene = centre()
+    item = scene.call("service")
+    scene.give(i.OfferAnswered(scene.state.items[item].offer))
+    scene.give(i.SeatRetired("a"))
+    assert "a" in scene.state.seats
+    scene.give(i.PartyLeft(scene.state.items[item].leg))
+    scene.give(i.WrapUpEnded("a"))
+    waiting = scene.call("service")
+    assert scene.state.items[waiting].phase is m.Phase.WAITING
+    scene.give(i.SeatSignedOut("a"))
+    assert "a" not in scene.state.seats
+    assert not scene.state.extensions
+
+
+def test_an_extension_that_moved_belongs_to_the_newer_definition() -> None:
+    """A swap made while no engine was there comes as two definitions, in whatever order."""
+    scene = centre()
+    scene.seat("b", "service")
+    one, two = (scene.state.seats[seat].profile for seat in ("a", "b"))
+    scene.give(i.SeatProfileSet(dataclasses.replace(one, extension=two.extension)))
+    scene.give(i.SeatProfileSet(dataclasses.replace(two, extension=one.extension)))
+    assert scene.state.extensions == {two.extension: "a", one.extension: "b"}
