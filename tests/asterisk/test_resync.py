@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -21,12 +23,27 @@ from tests.support.memory import MemoryLog
 HEALED_WITHIN = 5.0
 
 
-async def healed(c: Center, kind: Kind) -> None:
-    """That kind was counted within the limit, nothing else was, and it is not counted again."""
+_record: list[Callable[[str, object], None]] = []
+
+
+@pytest.fixture(autouse=True)
+def _told_to_the_proof(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    """tools.proof_differences reads how long each healing took."""
+    _record[:] = [record_property]
+    yield
+    _record.clear()
+
+
+async def healed(c: Center, kind: Kind, began: float = 0.0) -> None:
+    """That kind was counted within the limit, nothing else was, and it is not counted again. `began`: when the difference
+    was injected, now where that is left out."""
+    began = began or time.monotonic()
     await until(lambda: c.repairs().get(kind.value, 0), lambda: f"{kind} counted; {c.repairs()}", HEALED_WITHIN)
+    took = time.monotonic() - began
     await c.telephony.compare()
     await c.telephony.compare()
     assert c.repairs() == {kind.value: 1}
+    _record[0](f"healed_{kind.value}", round(took, 2))
 
 
 async def names(c: Center) -> set[str]:
@@ -36,11 +53,12 @@ async def names(c: Center) -> set[str]:
 @pytest.mark.asyncio
 async def test_a_channel_that_is_gone(asterisk: AsteriskProcess) -> None:
     async with center(asterisk) as c:
+        began = time.monotonic()
         await c.runtime.submit(i.CallEntered("nowhere.1", EntryPlan("81", 1, "q")))
         await c.runtime.submit(i.LegArrived("nowhere.1"))
         ended = await c.fact(f.Ended)
         assert (ended.outcome, ended.leg) == (Outcome.UNOBSERVED, "nowhere.1")
-        await healed(c, Kind.CHANNEL_GONE)
+        await healed(c, Kind.CHANNEL_GONE, began)
 
 
 @pytest.mark.asyncio
@@ -89,11 +107,12 @@ async def test_a_conversation_whose_bridge_is_lost_gets_another(asterisk: Asteri
 async def test_an_unknown_call_on_an_agents_phone(asterisk: AsteriskProcess) -> None:
     async with center(asterisk) as c:
         await c.ready("amy")
+        began = time.monotonic()
         await originate(asterisk, "PJSIP/8001", "Wait", "30")
         ring = await c.rings("8001")
         started = await c.fact(f.DirectStarted)
         assert started.seat == "amy"
-        await healed(c, Kind.UNKNOWN_CALL_ON_AGENT)
+        await healed(c, Kind.UNKNOWN_CALL_ON_AGENT, began)
         ring.hang_up()
         await c.fact(f.DirectEnded)
         await c.empty()
@@ -151,10 +170,11 @@ async def test_an_unknown_waiting_caller(asterisk: AsteriskProcess, monkeypatch:
                 take(event)
 
         monkeypatch.setattr(c.telephony, "_take", lossy)
+        began = time.monotonic()
         caller = c.ua.call("81")
         assert (await c.fact(f.Entered)).leg in lost
         await c.fact(f.Queued)
-        await healed(c, Kind.UNKNOWN_WAITING_CALLER)
+        await healed(c, Kind.UNKNOWN_WAITING_CALLER, began)
         caller.hang_up()
         await c.empty()
 
