@@ -43,7 +43,7 @@ FACTS = (
 OTHERS = ("web", "worker", "rescue", "supervisor")
 EVERY_OTHER = 10  # each tenth kill hits another process than the engine too
 
-QUEUES = (queue("work"), queue("menu"))
+QUEUES = tuple(queue(name, no_answer_back_off=2 * SECOND) for name in ("work", "menu"))
 SEATS = tuple(seat(f"agent{n}", f"80{n:02}", "work", "menu") for n in range(1, AGENTS + 1))
 MENU = Menu("vm-enter-num-to-call", (MenuOption("1", "menu"),), "menu", timeout=SECOND, tries=1)
 ENTRIES = (entry("81", "menu", greeting="hello-world", menu=MENU), entry("82", "work"))
