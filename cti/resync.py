@@ -14,7 +14,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from acd.core.effects import AnswerLeg, Connect, Effect, Gather, HoldMusic, RingSeat, StartRecording, WantedLeg
+from acd.core.effects import (
+    AnswerLeg,
+    Connect,
+    Effect,
+    Gather,
+    HoldMusic,
+    RingSeat,
+    StartRecording,
+    StopPrompt,
+    WantedLeg,
+)
 from acd.core.inputs import Input, LegArrived, OfferAnswered
 from cti.dialplan import FROM_AGENTS
 from cti.translate import extension_of, id_of, part_of, text_of, variable_of, words_of
@@ -247,6 +257,8 @@ def _resume_customer(want: WantedLeg, channel: ChannelSeen, in_music: bool) -> l
     if want.doing == "prompt" and want.prompt and want.token:
         effects.append(Gather(want.item, want.leg, want.prompt, want.token))
     elif want.doing == "waiting" and not in_music:
+        # A channel that still plays its last prompt cannot be moved, and would hold up everybody's requests.
+        effects += [StopPrompt(want.item, want.leg, want.token)] if want.token else []
         effects.append(HoldMusic(want.item, want.leg, want.queue))
     return effects
 

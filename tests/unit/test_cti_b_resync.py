@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from acd.core.effects import AnswerLeg, Connect, Effect, Gather, HoldMusic, RingSeat, StartRecording, WantedLeg
+from acd.core.effects import (
+    AnswerLeg,
+    Connect,
+    Effect,
+    Gather,
+    HoldMusic,
+    RingSeat,
+    StartRecording,
+    StopPrompt,
+    WantedLeg,
+)
 from acd.core.inputs import FallbackServed, Input, LegArrived, OfferAnswered
 from acd.core.model import EntryPlan
 from cti.calls import media_of
@@ -162,6 +172,14 @@ RESUMED: list[tuple[str, list[WantedLeg], list[ChannelSeen], list[BridgeSeen], l
     ("a talk goes on", [CUSTOMER, SEAT], [CALLER, AGENT], [TALK], [], []),
     ("music goes on", [WAITING], [CALLER], [BridgeSeen("hold-i1-1", "holding", ("c1",))], [], []),
     ("music starts again", [WAITING], [CALLER], [], [], [HoldMusic("i1", "c1", "q")]),
+    (
+        "his last prompt stops first",
+        [replace(WAITING, token="p7")],
+        [CALLER],
+        [],
+        [],
+        [StopPrompt("i1", "c1", "p7"), HoldMusic("i1", "c1", "q")],
+    ),
     (
         "an unanswered caller is answered",
         [WAITING],
