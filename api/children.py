@@ -18,6 +18,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 READY = "ready"
 PARENT = "RINGSIDE_PARENT"
 FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 0.05, 5.0
@@ -166,7 +170,11 @@ class Child:
         back_off = FIRST_BACK_OFF_S
         while True:
             began = time.monotonic()
-            was_ready = await self._run_once()
+            try:
+                was_ready = await self._run_once()
+            except OSError as error:  # no memory for a process, no file to be had, a full disk: it may be over soon
+                log.error("child_not_started", name=self.part.name, error=str(error))
+                was_ready = False
             if self._stop_asked.is_set():
                 return
             self.failed_starts = 0 if was_ready else self.failed_starts + 1

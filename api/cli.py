@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -166,6 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from softphone import cli as phone
 
         return int(phone.run(given[1:]))
+    os.umask(0o077)  # databases, logs, recordings: ours alone, whoever made the folder they lie in
     say = words(language_here(_asked_language(given)))
     args = _parser(say).parse_args(given)
     try:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from acd.core.facts import PhoneReached, Recorded, SeatGone, SeatProfileChanged
 from acd.core.model import Micros, SeatProfile, State
@@ -149,6 +150,7 @@ class EngineProcess:
             self._asterisk, self.runtime, plans, self._book, on_replaced=self._stepping_down.set
         )
         self._provisioned: dict[str, Extension] = {}
+        self._asterisk_started = ""
 
     async def run(self) -> None:
         """Lead, come into line with Asterisk, then serve."""
@@ -235,6 +237,11 @@ class EngineProcess:
         try:
             wanted = await asyncio.to_thread(self._wanted_extensions)
             provisioning = Provisioning(http_call(self._asterisk), qualify_s=self._asterisk.qualify_s)
+            started = await provisioning.started()
+            if started != self._asterisk_started:
+                # It may have died before its own store, written once a second, held what we had put.
+                self._provisioned.clear()
+                self._asterisk_started = started
             listed = set(await provisioning.listed())
             for number, extension in wanted.items():
                 if self._provisioned.get(number) != extension or number not in listed:
@@ -242,7 +249,7 @@ class EngineProcess:
                     self._provisioned[number] = extension
             for gone in await provisioning.remove_leftovers(wanted):
                 self._provisioned.pop(gone, None)
-        except (OSError, ProvisioningFailed, ValueError) as error:
+        except (OSError, ProvisioningFailed, SQLAlchemyError, ValueError) as error:
             log.warning("extensions_not_provisioned", error=str(error))
 
     def _wanted_extensions(self) -> dict[str, Extension]:
@@ -257,11 +264,11 @@ class EngineProcess:
 
     async def _keep_members(self) -> None:
         """Asterisk's plain queue has the seats that chose Ready, for the time when no engine is there."""
-        known: dict[str, str] | None = None
+        known: tuple[str, dict[str, str]] | None = None
         while True:
-            wanted = await self.runtime.query(ready_members)
+            wanted = (self._asterisk_started, await self.runtime.query(ready_members))
             if wanted != known:
-                known = wanted if await self._set_members(wanted) else None
+                known = wanted if await self._set_members(wanted[1]) else None
             await asyncio.sleep(MEMBERS_EVERY_S)
 
     async def _set_members(self, wanted: Mapping[str, str]) -> bool:

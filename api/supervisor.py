@@ -125,13 +125,17 @@ class Supervisor:
         self.center = Center(settings, words, live, tally, self.say, asyncio.Event())
 
     def say(self, line: str) -> None:
-        """One line to the person at the terminal."""
-        print(line, file=self._out, flush=True)
+        """One line to the person at the terminal; a terminal that is gone stops nothing."""
+        with contextlib.suppress(OSError):
+            print(line, file=self._out, flush=True)
 
     async def run(self, seconds: float | None, job: Job | None) -> int:
         """Start all, go on until told to stop (or `seconds` after the start), stop all. The exit code."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        told_by = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # a terminal that closes; nohup means to go on
+            told_by.append(signal.SIGHUP)
+        for number in told_by:
             loop.add_signal_handler(number, self.center.stopping.set)
         try:
             await self._until_stopped(self._start())
@@ -141,7 +145,7 @@ class Supervisor:
             return await self._serve(seconds, job)
         finally:
             await self._stop()
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in told_by:
                 loop.remove_signal_handler(number)
 
     async def _until_stopped(self, work: Awaitable[None]) -> None:
@@ -238,7 +242,8 @@ class Supervisor:
                 self._asterisk = wanted
                 if await self._ensure_asterisk(wanted):
                     self.say(self.words("up.asterisk_again", pid=wanted.pid))
-            except (AsteriskFailed, BadSettings, SQLAlchemyError) as error:
+            except (AsteriskFailed, BadSettings, SQLAlchemyError, OSError, ValueError) as error:
+                # A full disk or damaged secrets, too: this goes on, or a dead Asterisk would stay dead.
                 self.say(self.words("up.asterisk_trouble", why=error))
 
     async def _tell(self) -> None:

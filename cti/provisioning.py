@@ -86,7 +86,7 @@ def http_call(given: AsteriskSettings) -> Call:
             answer = link.getresponse()
             text = answer.read()
             return answer.status, json.loads(text) if text else None
-        except http.client.HTTPException as error:
+        except (http.client.HTTPException, ValueError) as error:  # a booting Asterisk answers with a page of HTML
             raise OSError(f"ARI: {error!r}") from None
         finally:
             link.close()
@@ -177,6 +177,13 @@ class Provisioning:
         """Remove an extension; one that is not there is no error."""
         for kind in ("endpoint", "aor", "auth"):
             await self._ask("DELETE", kind, Extension(number).number, None)
+
+    async def started(self) -> str:
+        """When this Asterisk was started, in its own words: another text, another start. Raises ProvisioningFailed."""
+        status, told = await self._call("GET", "asterisk/info?only=status", None)
+        if status != http.client.OK:
+            raise ProvisioningFailed(f"status: Asterisk answered {status}")
+        return str(told["status"]["startup_time"])
 
     async def listed(self) -> list[str]:
         """The extensions Asterisk knows, in order; trunks and other endpoints of the files are left out."""

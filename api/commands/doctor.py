@@ -16,7 +16,7 @@ from pathlib import Path
 from api.bootstrap import DOCTOR, asterisk_of, open_database, open_log
 from api.commands.common import Context, Exit
 from api.gateway import ping
-from cti.asterisk import AsteriskFailed, AsteriskProcess, find_places
+from cti.asterisk import AsteriskFailed, AsteriskProcess
 from cti.config import BadSettings
 from cti.provisioning import Extension, Provisioning, ProvisioningFailed, http_call
 from softphone import tones
@@ -25,6 +25,9 @@ from storage.migrations import migrate
 from storage.settings import Settings, load_secrets
 
 LEAST_DISK = 1 << 30
+PORTS_A_CALL = 4
+ENOUGH_FREE = 0.9
+"""Of the ports for sound; our own calls of this moment are among the others."""
 ECHO = "*43"
 TONE_HZ = 1100
 ANSWER_LIMIT_S = 5.0
@@ -71,8 +74,6 @@ def run(context: Context) -> int:
 def _versions(context: Context) -> Iterator[Finding]:
     yield Finding("python", Mark.OK, platform.python_version())
     try:
-        root = context.settings.asterisk_root
-        find_places("" if root == Path("/") else str(root))
         version = ".".join(map(str, asterisk_of(context.settings).version()))
         yield Finding("asterisk", Mark.OK, version)
     except (AsteriskFailed, BadSettings) as error:
@@ -106,6 +107,7 @@ def _ports(context: Context) -> Iterator[Finding]:
     wanted = (
         ("api", settings.api_host, settings.api_port, socket.SOCK_STREAM, engine),
         ("sip", settings.sip_host, settings.sip_port, socket.SOCK_DGRAM, asterisk),
+        ("sip tcp", settings.sip_host, settings.sip_port, socket.SOCK_STREAM, asterisk),
         ("http", "127.0.0.1", settings.http_port, socket.SOCK_STREAM, asterisk),
         ("ami", "127.0.0.1", settings.ami_port, socket.SOCK_STREAM, asterisk),
         ("agi", "127.0.0.1", settings.agi_port, socket.SOCK_STREAM, engine),
@@ -115,6 +117,23 @@ def _ports(context: Context) -> Iterator[Finding]:
         key = "doctor.port_free" if free else "doctor.port_ours" if ours else "doctor.port_taken"
         mark = Mark.OK if free or ours else Mark.FAULT
         yield Finding(f"port {name}", mark, context.words(key, host=host, port=port))
+
+
+def _rtp(context: Context) -> Iterator[Finding]:
+    """Two ports a leg, four a call; those that another program has are passed over by Asterisk."""
+    settings = context.settings
+    span = range(settings.rtp_start, settings.rtp_end + 1)
+    free = sum(_is_free(settings.sip_host, port, socket.SOCK_DGRAM) for port in span)
+    say = context.words("doctor.rtp", first=span[0], last=span[-1], free=free, calls=free // PORTS_A_CALL)
+    mark = Mark.FAULT if free < PORTS_A_CALL else Mark.WARNING if free < len(span) * ENOUGH_FREE else Mark.OK
+    yield Finding("ports rtp", mark, say)
+
+
+def _emergency(context: Context) -> Iterator[Finding]:
+    settings = context.settings
+    if settings.emergency_numbers and not settings.emergency_dial:
+        say = context.words("doctor.no_emergency", numbers=", ".join(settings.emergency_numbers))
+        yield Finding("emergency", Mark.WARNING, say)
 
 
 def _asterisk_runs(settings: Settings) -> bool:
@@ -197,5 +216,7 @@ CHECKS: tuple[Callable[[Context], Iterator[Finding]], ...] = (
     _time_zone,
     _database,
     _ports,
+    _rtp,
+    _emergency,
     _call,
 )

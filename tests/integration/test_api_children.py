@@ -72,6 +72,22 @@ async def test_starts_that_never_serve_are_counted_and_told(tmp_path: Path) -> N
 
 
 @pytest.mark.asyncio
+async def test_a_part_that_cannot_be_started_at_first_is_started_later(tmp_path: Path) -> None:
+    late = tmp_path / "program"
+    child = Child(Part("test", (str(late),), tmp_path / "test.log"), [partial(note_failed_starts, tmp_path)])
+    child.start()
+    try:
+        await until(lambda: failed_starts(tmp_path) >= 2)  # the kernel has no such program
+        new = tmp_path / "new"
+        new.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{SERVES.replace(chr(39), chr(34))}'\n")
+        new.chmod(0o700)
+        new.rename(late)
+        assert await child.until_ready(10)
+    finally:
+        await child.stop()
+
+
+@pytest.mark.asyncio
 async def test_waiting_for_one_that_cannot_start_ends_early_with_its_last_words(tmp_path: Path) -> None:
     child = Child(program(tmp_path, "raise SystemExit('port 1 is taken')"))
     child.start()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -16,6 +20,8 @@ from pathlib import Path
 import pytest
 
 from api.bootstrap import asterisk_of, open_database
+from cti.asterisk import AsteriskFailed
+from cti.provisioning import http_call
 from directory import service
 from tests.support.postgres import running_postgres
 from tests.support.system import System, entry, queue, seat
@@ -71,6 +77,60 @@ def test_a_killed_asterisk_is_started_again_and_a_new_entry_number_is_taken_up(s
         asterisk = asterisk_of(system.settings)
         system.until(lambda: "84" in asterisk.cli("dialplan show entries"), "the new number", 30)
         assert asterisk_of(system.settings).pid == second
+
+
+def test_what_asterisk_lost_when_it_died_is_put_again(system: System) -> None:
+    with system.running():
+        asterisk = asterisk_of(system.settings)
+        auth = "asterisk/config/dynamic/res_pjsip/auth/8001"
+
+        async def ask(method: str) -> int:
+            return (await http_call(asterisk.settings)(method, auth, None))[0]
+
+        def has_auth() -> bool:
+            with contextlib.suppress(OSError):
+                return asyncio.run(ask("GET")) == 200
+            return False
+
+        def members() -> str:
+            with contextlib.suppress(AsteriskFailed):
+                return asterisk.cli("queue show fallback")
+            return ""
+
+        system.make_ready("amy")
+        system.until(lambda: has_auth() and "8001" in members(), "8001 is in Asterisk")
+        # As if it had been put in the last second before the death: half an extension, no member.
+        asyncio.run(ask("DELETE"))
+        asterisk.cli("queue remove member PJSIP/8001 from fallback")
+        assert not has_auth()
+        assert "8001" not in members()
+        first = asterisk.pid
+        os.kill(first, signal.SIGKILL)
+        system.until(lambda: asterisk_of(system.settings).pid not in (0, first), "another Asterisk", 30)
+        system.until(has_auth, "its password again", 20)
+        system.until(lambda: "8001" in members(), "the member again", 20)
+
+
+def test_no_file_of_ours_is_for_others_even_in_a_folder_that_is(system: System) -> None:
+    system.folder.chmod(0o755)
+    for file in system.folder.rglob("*"):
+        if file.is_file():  # made by the test itself
+            file.chmod(0o600)
+    with system.running():
+        files = [file for file in system.folder.rglob("*") if file.is_file() and not file.is_symlink()]
+        told = {str(file.relative_to(system.folder)): stat.S_IMODE(file.stat().st_mode) for file in files}
+    told.pop("up.log")  # the shell's, or here the test's
+    assert {"facts.db-wal", "log/engine.log", "secrets.json", "asterisk/log/messages.log"} <= set(told)
+    assert {name: oct(mode) for name, mode in told.items() if mode & 0o077} == {}
+
+
+def test_a_terminal_that_closes_stops_everything_cleanly(system: System) -> None:
+    system.start()
+    assert system.process is not None
+    pids = [*system.pids().values(), asterisk_of(system.settings).pid]
+    system.process.send_signal(signal.SIGHUP)
+    assert system.process.wait(30) == 0
+    assert not any(alive(pid) for pid in pids)
 
 
 def test_the_data_folder_of_the_command_line_is_that_of_the_children(system: System) -> None:
@@ -140,15 +200,22 @@ def environment_of(process: Path) -> bytes:
 
 @pytest.mark.softphone
 def test_the_doctor_hears_its_own_call_with_and_without_a_running_center(system: System) -> None:
-    def findings() -> dict[str, dict[str, str]]:
-        return {row["check"]: row for row in json.loads(system.command("doctor", "--json"))}
+    def findings(*words: str) -> dict[str, dict[str, str]]:
+        return {row["check"]: row for row in json.loads(system.command("doctor", "--json", *words))}
 
     alone = findings()
-    assert {row["mark"] for row in alone.values()} == {"ok"}
+    # Nobody has said where emergency numbers go, and that is told.
+    assert {row["check"] for row in alone.values() if row["mark"] != "ok"} == {"emergency"}
+    assert alone["emergency"]["mark"] == "warning"
+    assert "110" in alone["emergency"]["say"]
     assert "is free" in alone["port sip"]["say"]
+    settings = system.settings
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((settings.sip_host, settings.rtp_start))
+        assert f" {settings.rtp_end - settings.rtp_start} free" in findings("--no-call")["ports rtp"]["say"]
     with system.running():
         found = findings()
-        assert {row["mark"] for row in found.values()} == {"ok"}
+        assert {row["check"] for row in found.values() if row["mark"] != "ok"} == {"emergency"}
         assert "is ours" in found["port sip"]["say"]
         heard = re.search(r"1100 Hz in (\d+) %", found["call"]["say"])
         assert heard is not None
