@@ -238,12 +238,13 @@ class AgiServer:
                 link.close()
                 continue
             self._busy += 1
-            loop.run_in_executor(pool, self._serve, link, loop).add_done_callback(self._done)
+            until = time.monotonic() + self._limit_s  # his time runs while he waits for a thread, too
+            loop.run_in_executor(pool, self._serve, link, loop, until).add_done_callback(self._done)
 
     def _done(self, _: asyncio.Future[None]) -> None:
         self._busy -= 1
 
-    def _serve(self, link: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+    def _serve(self, link: socket.socket, loop: asyncio.AbstractEventLoop, until: float) -> None:
         """One connection, in a thread; every failure ends in a closed connection and a counter."""
 
         def submit(given: CallEntered | PartyLeft, limit_s: float) -> Reply:
@@ -256,7 +257,7 @@ class AgiServer:
 
         with link:
             link.setblocking(True)
-            wire = Wire(link, self._limit_s)
+            wire = Wire(link, until - time.monotonic())
             try:
                 plan_call(SafeAgi(wire), self._plans, submit, self._given.default_region, lambda: wire.left_s)
                 self.served += 1

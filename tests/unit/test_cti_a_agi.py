@@ -14,7 +14,7 @@ from asterisk.agi import AGIException
 from acd.core.inputs import CallEntered, Input, PartyLeft
 from acd.core.model import EntryPlan
 from acd.core.reply import Code, Done, Refused, Reply
-from cti.agi import LONGEST_LINE, MOST_LINES, AgiRefused, AgiServer, CallerGone, SafeAgi, Wire, plan_call
+from cti.agi import LONGEST_LINE, MOST_LINES, THREADS, AgiRefused, AgiServer, CallerGone, SafeAgi, Wire, plan_call
 from cti.config import AsteriskSettings
 from tests.support.asterisk import free_port
 from tests.support.entry import FakeEngine, Plans
@@ -182,6 +182,10 @@ async def test_the_server_serves_many_at_once_and_a_stuck_engine_lets_them_go() 
         assert await asyncio.gather(*(ask(port, ENV) for _ in range(4))) == [b""] * 4
         assert time.monotonic() - began < 3
         assert server.failed == 4
+        # More than there are threads: who waits for one is let go in the same time, not after the ones before him.
+        began = time.monotonic()
+        assert await asyncio.gather(*(ask(port, ENV) for _ in range(5 * THREADS))) == [b""] * 5 * THREADS
+        assert time.monotonic() - began < 1.5
     finally:
         await server.stop()
     with pytest.raises(OSError):  # noqa: PT011  # the port is closed
