@@ -153,7 +153,7 @@ class SizeLimit:
 
     async def _body(self, request: Request, receive: Receive) -> bytes | None:
         declared = request.headers.get("content-length", "0")
-        if not declared.isdigit() or int(declared) > self.largest:
+        if not (declared.isascii() and declared.isdigit()) or int(declared[:20]) > self.largest:
             return None
         parts = bytearray()
         while True:

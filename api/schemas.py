@@ -11,12 +11,21 @@ from acd.core.model import Micros, Phase, Presence, PresenceState, Seat, SeatSta
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.+-]+$")]
 Number = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,10}$")]
+Filter = Annotated[str, StringConstraints(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""What a list is filtered by; PostgreSQL takes no NUL."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def moment(at: Micros) -> datetime | None:
     """A point in time, None for 0 (never)."""
     return _EPOCH + timedelta(microseconds=at) if at else None
+
+
+def micros(at: datetime | None) -> Micros:
+    """0 for no time; a time without a zone is UTC, whatever zone this machine is in."""
+    if at is None:
+        return 0
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1)
 
 
 class Asked(BaseModel):

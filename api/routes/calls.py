@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
-from acd.core.model import Kind, Micros
+from acd.core.model import Kind
 from api.errors import ApiError
 from api.routes.common import Use
 from api.routes.records import RecordOut, record_out
-from api.schemas import Id, moment
+from api.schemas import Filter, Id, micros, moment
 from api.services import Services
 from api.words import language_of
 from records import queries
@@ -23,7 +23,6 @@ from records.queries import BadCursor, CallFilter, CallView
 
 router = APIRouter(prefix="/calls", tags=["calls"])
 Limit = Annotated[int, Query(ge=1, le=queries.MOST)]
-Short = Annotated[str, Query(max_length=64)]
 Cursor = Annotated[str, Query(max_length=120)]
 
 
@@ -109,21 +108,16 @@ def _behind(use: Services) -> int:
     return use.lags().get(RECORDS, 0)
 
 
-def micros(at: datetime | None) -> Micros:
-    """0 for no time. A time without a zone is taken as UTC."""
-    return round(at.timestamp() * 1_000_000) if at else 0
-
-
 @router.get("")
 def list_calls(
     use: Use,
     request: Request,
-    queue: Short = "",
-    seat: Short = "",
-    direction: Short = "",
-    outcome: Short = "",
-    reason: Short = "",
-    number: Short = "",
+    queue: Filter = "",
+    seat: Filter = "",
+    direction: Filter = "",
+    outcome: Filter = "",
+    reason: Filter = "",
+    number: Filter = "",
     recorded: bool | None = None,
     live: bool | None = None,
     since: datetime | None = None,

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from api.errors import ApiError
 from api.routes.common import Use
-from api.schemas import Id, moment
+from api.schemas import Filter, Id, micros, moment
 from records import queries
 from records.model import ServiceRecord
 from records.queries import BadCursor
@@ -67,19 +67,18 @@ def record_out(given: ServiceRecord) -> RecordOut:
 @router.get("")
 def list_records(
     use: Use,
-    queue: Annotated[str, Query(max_length=64)] = "",
-    seat: Annotated[str, Query(max_length=64)] = "",
+    queue: Filter = "",
+    seat: Filter = "",
     since: datetime | None = None,
     until: datetime | None = None,
     after: Annotated[str, Query(max_length=120)] = "",
     limit: Annotated[int, Query(ge=1, le=queries.MOST)] = queries.PAGE,
 ) -> RecordList:
     """Service records by contact time, newest first."""
-    begin, end = (round(at.timestamp() * 1_000_000) if at else 0 for at in (since, until))
     try:
         with use.database.read() as session:
             page = queries.list_records(
-                session, seat=seat, queue=queue, since=begin, until=end, after=after, limit=limit
+                session, seat=seat, queue=queue, since=micros(since), until=micros(until), after=after, limit=limit
             )
     except BadCursor as error:
         raise ApiError(422, "bad_cursor", say=str(error)) from None

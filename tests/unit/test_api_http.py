@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from api.auth.permissions import ENDPOINTS, PREFIX, Permission
 from api.errors import LARGEST_REQUEST, STATUS_OF
 from api.metrics import LABELS
 from api.routes.extensions import router as extensions
+from api.schemas import micros
 from tests.support.api import Api, serving
 
 pytestmark = pytest.mark.asyncio
@@ -212,6 +215,32 @@ async def test_calls_and_records_say_what_they_do_not_know(api: Api) -> None:
         assert (answer.status_code, code_of(answer.json())) == (404, code)
         answer = await api.http.get(f"{PREFIX}/{noun}", headers=headers, params={"after": "rubbish"})
         assert (answer.status_code, code_of(answer.json())) == (422, "bad_cursor")
+
+
+@pytest.mark.parametrize("noun", ["calls", "records"])
+async def test_strange_times_and_texts_in_a_filter_are_no_fault_of_ours(api: Api, noun: str) -> None:
+    headers = api.token()
+    for params in (
+        {"since": "0001-01-01T00:00:00"},
+        {"until": "9999-12-31T23:59:59"},
+        {"since": "0001-01-01T00:00:00+14:00"},
+    ):
+        answer = await api.http.get(f"{PREFIX}/{noun}", headers=headers, params=params)
+        assert answer.status_code == 200, answer.text
+    answer = await api.http.get(f"{PREFIX}/{noun}", headers=headers, params={"queue": "a\0b"})  # PostgreSQL takes none
+    assert (answer.status_code, code_of(answer.json())) == (422, "bad_request_body")
+
+
+async def test_a_time_without_a_zone_is_utc_wherever_the_machine_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Taipei")
+    time.tzset()
+    try:
+        assert micros(datetime(1970, 1, 2)) == 86_400_000_000
+        assert micros(datetime(1970, 1, 2, tzinfo=timezone(timedelta(hours=8)))) == 57_600_000_000
+        assert micros(None) == 0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 async def test_a_live_call_that_records_has_not_read_is_told_apart(api: Api) -> None:
