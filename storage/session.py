@@ -34,6 +34,7 @@ def make_engine(url: str, *, pool_size: int = 8) -> Engine:
         pool_size=pool_size,
         max_overflow=8,
         pool_pre_ping=True,
+        hide_parameters=True,  # an error is logged, and what callers and agents are called stays out of it
         connect_args={
             "connect_timeout": 5,
             "options": "-c synchronous_commit=on -c timezone=UTC -c lock_timeout=10s",
@@ -47,7 +48,7 @@ def _sqlite_engine(url: str, pool_size: int) -> Engine:
     if not file or file == ":memory:":
         raise ValueError("SQLite needs a file: in memory each connection would have a database of its own")
     Path(file).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    engine = create_engine(url, pool_size=pool_size, max_overflow=8)
+    engine = create_engine(url, pool_size=pool_size, max_overflow=8, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:
