@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from acd.ports import Leadership
@@ -43,10 +42,9 @@ def entry_numbers(database: Database) -> tuple[str, ...]:
 
 def asterisk_settings(settings: Settings, secrets: Secrets, entries: tuple[str, ...]) -> AsteriskSettings:
     """Our settings as Asterisk's."""
-    # tools/setup takes RINGSIDE_ASTERISK for "use the installed one"; so do we.
-    installed = settings.asterisk_root == Path("/") or bool(os.environ.get("RINGSIDE_ASTERISK"))
+    # What RINGSIDE_ASTERISK names, tools/setup has put under asterisk_root: it need not be on the path.
     return AsteriskSettings(
-        root="" if installed else str(settings.asterisk_root),
+        root="" if settings.asterisk_root == Path("/") else str(settings.asterisk_root),
         work_dir=str(settings.data_dir / "asterisk"),
         sip_host=settings.sip_host,
         sip_port=settings.sip_port,
