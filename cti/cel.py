@@ -80,10 +80,12 @@ def _event(line: str) -> CelEvent | None:
 
 
 def read_cel(path: Path, offset: int = 0) -> tuple[list[CelEvent], int]:
-    """Events from a byte offset on, and the offset after the last whole line. A missing file has no events."""
+    """Events from a byte offset on, and the offset after the last whole line. A missing file has no events; one that
+    is shorter than the offset was begun anew (logrotate) and is read from its beginning."""
     if not path.exists():
         return [], offset
     with path.open("rb") as file:
+        offset = offset if offset <= file.seek(0, io.SEEK_END) else 0
         file.seek(offset)
         data = file.read()
     whole = data[: data.rfind(b"\n") + 1]

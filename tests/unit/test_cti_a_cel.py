@@ -39,6 +39,18 @@ def test_times_are_exact_and_reading_goes_on_where_it_ended(tmp_path: Path) -> N
     assert [(event.at, event.kind) for event in events] == [(1795254930000000, "HANGUP")]
 
 
+def test_a_log_that_was_rotated_is_read_from_its_beginning(tmp_path: Path) -> None:
+    file = tmp_path / "ringside.csv"
+    file.write_text(line("1.000000", "CHAN_START", "1.0") + line("2.000000", "HANGUP", "1.0"))
+    _, offset = read_cel(file)
+    file.rename(tmp_path / "ringside.csv.1")
+    assert read_cel(file, offset) == ([], offset)
+    file.write_text(line("3.000000", "CHAN_START", "2.0"))
+    events, offset = read_cel(file, offset)
+    assert [event.leg for event in events] == ["2.0"]
+    assert read_cel(file, offset) == ([], offset)
+
+
 def test_hostile_fields_stay_in_their_field(tmp_path: Path) -> None:
     file = tmp_path / "ringside.csv"
     nasty = 'x","HANGUP\n"9.000000","USER_DEFINED'
