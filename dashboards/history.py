@@ -272,7 +272,8 @@ def _fallback(history: History, fact: f.FallbackCallServed) -> None:
     )
     visit = history.last_item.get(fact.item)
     if visit is None or visit.end is not VisitEnd.OPEN:
-        _queue(history, fact.item, plan.queue, fact.entered_at)
+        _queue(history, fact.item, visit.queue if visit else plan.queue, fact.entered_at)
+    queue = history.last_item[fact.item].queue  # where the caller waited; the plan of a menu names none
     contact.ended_at, contact.outcome = fact.ended_at, fact.outcome
     if not fact.answered_at:
         _leave(history, fact.item, fact.ended_at, VisitEnd.ABANDONED, fact.outcome)
@@ -280,7 +281,7 @@ def _fallback(history: History, fact: f.FallbackCallServed) -> None:
     _leave(history, fact.item, fact.answered_at, VisitEnd.ANSWERED, fact.outcome)
     contact.answered_at = contact.answered_at or fact.answered_at
     times = (fact.answered_at, fact.ended_at)
-    _handle(history, Handled(fact.item, fact.seat, plan.queue, plan.entry, plan.medium, *times))
+    _handle(history, Handled(fact.item, fact.seat, queue, plan.entry, plan.medium, *times))
 
 
 def _accepted(history: History, fact: f.Accepted, at: Micros) -> None:
