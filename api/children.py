@@ -27,6 +27,8 @@ PARENT = "RINGSIDE_PARENT"
 FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S = 0.05, 5.0
 STEADY_S = 2.0
 """What dies sooner is not in good health: it is started again less and less often."""
+READY_BACK_OFF_S = 0.5
+"""But what became ready never waits longer: callers hear it ring for 5 s, then the fall-back has them."""
 FAILED_STARTS = 3
 STOP_LIMIT_S = 10.0
 LOOKED_AT = 50  # lines of a log
@@ -183,6 +185,7 @@ class Child:
             # Killed in good health it comes back at once: every second it is away, callers hear it ring.
             if was_ready and time.monotonic() - began > STEADY_S:
                 back_off = FIRST_BACK_OFF_S
+            back_off = min(back_off, READY_BACK_OFF_S) if was_ready else back_off
             await asyncio.sleep(back_off)
             back_off = min(2 * back_off, LONGEST_BACK_OFF_S)
             self.restarts += 1

@@ -217,7 +217,7 @@ class Calls:
         """Create a channel with our id, wait until it is ours, dial it. False when it cannot be; logged once."""
         ready = self._ready.setdefault(leg.id, asyncio.Event())
         try:
-            if leg.extension and not await self._is_online(leg.extension):
+            if leg.extension and not await self._is_free(leg.extension, leg.id):
                 return False
             known = {"originator": caller} if caller else {}
             await self._create(leg.id, {"endpoint": endpoint, "app": self._m.app, "appArgs": words, **known}, variables)
@@ -237,13 +237,20 @@ class Calls:
             self._ready.pop(leg.id, None)
         return True
 
-    async def _is_online(self, extension: str) -> bool:
-        """Look at the contact first: creating a channel to an unregistered phone answers 500 and no event comes."""
+    async def _is_free(self, extension: str, leg: str) -> bool:
+        """Look at the phone first: creating a channel to an unregistered one answers 500 and no event comes.
+
+        And a phone in a call that is not ours (the dialplan's plain queue has rung it while no engine was there) is not
+        rung a second time; the reconcile loop will find that call and make the seat busy.
+        """
         try:
             endpoint = await self._m.ari.call("GET", path("endpoints", "PJSIP", extension))
         except AriError:
             return False
-        return isinstance(endpoint, dict) and endpoint.get("state") == "online"
+        if not isinstance(endpoint, dict) or endpoint.get("state") != "online":
+            return False
+        others = (str(channel) for channel in endpoint.get("channel_ids") or ())
+        return not any(self._m.legs.strange(channel) for channel in others if channel != leg)
 
     async def _create(self, leg: str, query: Mapping[str, str], variables: Mapping[str, str]) -> None:
         """Create, or find it there already (a repeat).

@@ -60,6 +60,10 @@ class Join:
     actual: str = ""  # the bridge's own id, where it had to be made again
 
 
+LATELY_KEPT = 1000
+"""Legs remembered after their end: minutes of a busy centre, for something that takes milliseconds."""
+
+
 class Seats(Protocol):
     """Who sits at which extension, and what the core believes of its phone. Answers at once, from memory."""
 
@@ -88,6 +92,7 @@ class Legs:
     by_id: dict[str, Leg] = field(default_factory=dict)
     joins: dict[str, Join] = field(default_factory=dict)  # by bridge
     prompts: dict[str, str] = field(default_factory=dict)  # token -> item
+    _lately: dict[str, None] = field(default_factory=dict)
 
     def get(self, leg: str) -> Leg | None:
         return self.by_id.get(leg)
@@ -111,7 +116,16 @@ class Legs:
 
     def gone(self, leg: str) -> Leg | None:
         """Take an entry out."""
-        return self.by_id.pop(leg, None)
+        known = self.by_id.pop(leg, None)
+        if known is not None:
+            self._lately[leg] = None
+            if len(self._lately) > LATELY_KEPT:
+                del self._lately[next(iter(self._lately))]
+        return known
+
+    def strange(self, leg: str) -> bool:
+        """Whether a channel neither is nor lately was ours: Asterisk lists one a moment after it told its end."""
+        return leg not in self.by_id and leg not in self._lately
 
     def join(self, join: Join) -> None:
         """Note who belongs into a bridge, and who talks with whom."""

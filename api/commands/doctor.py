@@ -65,7 +65,7 @@ def run(context: Context) -> int:
         for finding in check(context):
             findings.append(finding)
             if not context.args.json:
-                context.say(f"{context.words(f'mark.{finding.mark}'):8}{finding.check:12}{finding.say}")
+                context.say(f"{context.words(f'mark.{finding.mark}'):8}{finding.check:14}{finding.say}")
     if context.args.json:
         context.table((), (), [{"check": f.check, "mark": f.mark.value, "say": f.say} for f in findings])
     return Exit.FAILED if any(finding.mark is Mark.FAULT for finding in findings) else Exit.OK

@@ -8,6 +8,7 @@ from acd.core import facts as f
 from acd.core import inputs as i
 from acd.core.model import OfferResult, Outcome, Party, Presence
 from cti.asterisk import AsteriskProcess
+from tests.support.asterisk import originate
 from tests.support.center import center, until, until_told
 
 
@@ -155,7 +156,8 @@ async def test_an_event_that_breaks_us_takes_nothing_with_it(
             raise ValueError("broken on purpose")
 
         monkeypatch.setattr(c.telephony._direct, "dialled", broken)
-        out = c.ua.call("8002", "8001")
+        await c.register("8002")
+        out = c.ua.call("8001", "8002")
         caller, _ = await c.talk()
         out.hang_up()
         caller.hang_up()
@@ -265,4 +267,21 @@ async def test_an_outside_number_makes_the_seat_busy_and_is_refused_with_words(a
         await out.ended.wait()
         assert (out.ended_by, out.code) == ("them", 403)
         await c.fact(f.DirectEnded)
+        await c.empty()
+
+
+@pytest.mark.asyncio
+async def test_a_phone_in_a_call_that_is_not_ours_is_not_rung_too(asterisk: AsteriskProcess) -> None:
+    """The plain queue may have rung it while no engine was there: one person does not get two calls."""
+    async with center(asterisk) as c:
+        await c.ready("amy")
+        await originate(asterisk, "PJSIP/8001", "Wait", "30")
+        ring = await c.rings("8001")
+        caller = c.ua.call("81")
+        refused = await c.fact(f.OfferEnded)
+        assert refused.result in (OfferResult.UNREACHABLE, OfferResult.WITHDRAWN)
+        assert len(c.incoming) == 1
+        ring.hang_up()
+        caller.hang_up()
+        await c.fact(f.Ended)
         await c.empty()

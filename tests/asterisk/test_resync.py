@@ -35,8 +35,10 @@ def _told_to_the_proof(record_property: Callable[[str, object], None]) -> Iterat
 
 
 async def healed(c: Center, kind: Kind, began: float = 0.0) -> None:
-    """That kind was counted within the limit, nothing else was, and it is not counted again. `began`: when the difference
-    was injected, now where that is left out."""
+    """That kind was counted within the limit, nothing else was, and it is not counted again.
+
+    `began`: when the difference was injected; now where that is left out.
+    """
     began = began or time.monotonic()
     await until(lambda: c.repairs().get(kind.value, 0), lambda: f"{kind} counted; {c.repairs()}", HEALED_WITHIN)
     took = time.monotonic() - began
