@@ -27,6 +27,16 @@ def load(session: Session, items: Sequence[str]) -> dict[str, Case]:
     return cases
 
 
+def load_to_write(session: Session, items: Sequence[str]) -> dict[str, Case]:
+    """As `load`, and until the transaction ends nobody else writes them: a case goes back whole, so of two writers
+    the later would undo the earlier. SQLite has one writer anyway."""
+    mine = tables.interactions.c.item
+    for start in range(0, len(items), CHUNK):
+        chosen = select(mine).where(mine.in_(items[start : start + CHUNK])).order_by(mine).with_for_update()
+        session.execute(chosen).all()
+    return load(session, items)
+
+
 def _load(session: Session, items: Sequence[str]) -> dict[str, Case]:
     cases = {row.item: Case(row) for row in _rows(session, tables.interactions, Interaction, items)}
     for segment in _rows(session, tables.segments, Segment, items):

@@ -51,7 +51,7 @@ def apply_batch(session: Session, batch: list[Recorded]) -> None:
     if not items:
         return
     rules = read_rules(session)
-    known = cases.load(session, items)
+    known = cases.load_to_write(session, items)
     there = frozenset(known)
     seen = {item: case.interaction.last_seq for item, case in known.items()}
     for recorded in batch:
@@ -90,7 +90,7 @@ def open_outbound_record(session: Session, item: str) -> Case | None:
 
     None where there is no such call, it is not outbound, or nobody was connected.
     """
-    case = cases.load(session, [item]).get(item)
+    case = cases.load_to_write(session, [item]).get(item)
     if case is None or case.interaction.direction != "outbound" or not case.handlings:
         return None
     if case.record is None:

@@ -334,19 +334,22 @@ def _direct_ended(case: Case, fact: f.DirectEnded, at: Micros) -> None:
 
 
 def _fallback_served(case: Case, fact: f.FallbackCallServed) -> None:
-    """The dialplan's plain queue had the call, from the start or after we lost it; the times are its own."""
+    """The dialplan's plain queue had the call, from the start or after we lost it; the times are its own, by
+    another clock: none comes before what we saw ourselves."""
     item = case.interaction
     item.fallback, item.exact = True, fact.exact
-    item.queued_at = item.queued_at or fact.entered_at
+    began = max(fact.entered_at, item.entered_at)
+    item.queued_at = item.queued_at or began
+    answered_at = max(fact.answered_at, began, item.queued_at)
+    ended_at = max(fact.ended_at, answered_at if fact.answered_at else item.queued_at)
     if not any(segment.kind == Stretch.QUEUE and not segment.ended_at for segment in case.segments):
-        _finish(case, Stretch.IVR, fact.entered_at)
-        began = max(fact.entered_at, item.entered_at)
+        _finish(case, Stretch.IVR, began)
         case.segments.append(Segment(item.item, len(case.segments), Stretch.QUEUE, began, item.queue))
     if fact.answered_at:
-        _finish(case, Stretch.QUEUE, fact.answered_at, "accepted")
-        _answer(case, fact.seat, fact.answered_at, offer="", queue=item.queue, media_up_at=fact.answered_at)
-        _handling_ended(case, case.handlings[-1], fact.ended_at, Party.SYSTEM)
-    _over(case, fact.ended_at, fact.outcome, Party.SYSTEM)
+        _finish(case, Stretch.QUEUE, answered_at, "accepted")
+        _answer(case, fact.seat, answered_at, offer="", queue=item.queue, media_up_at=answered_at)
+        _handling_ended(case, case.handlings[-1], ended_at, Party.SYSTEM)
+    _over(case, ended_at, fact.outcome, Party.SYSTEM)
 
 
 # --- parts ---------------------------------------------------------------------------------------------------------

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import pytest
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+from sqlalchemy import insert
+
+from acd.core import facts as f
+from acd.core.model import SECOND, DirectKind, Outcome, Party
 from acd.ports import AddressSeen, CallerNumber
 from directory.definitions import DirectoryConfiguration, DirectoryError
 from directory.plans import DirectoryPlans
 from directory.seed import seed_demo
 from directory.service import assign_extension
-from records.consumer import RecordsConsumer
+from records.consumer import RecordsConsumer, open_outbound_record
 from records.fold import Rules, case_id, fold
 from records.model import Case
 from records.queries import CallFilter, get_call, list_calls, list_records
-from storage.cursors import catch_up
+from storage import tables
+from storage.cursors import catch_up, run_once
 from storage.factlog import SqlFactLog
 from storage.session import Database
 from tests.support.told import stored, told
@@ -58,3 +64,31 @@ def test_the_demo_is_the_same_directory(database: Database) -> None:
     assert first is not None
     assert first == again
     assert first.address
+
+
+def test_a_record_opened_by_hand_and_the_worker_do_not_undo_each_other(
+    database: Database, fact_log: SqlFactLog
+) -> None:
+    """The agent clicks while the worker folds the hang-up: the call keeps both, whoever comes second waits."""
+    facts: tuple[f.Fact, ...] = (
+        f.DirectStarted("d1", "anna", DirectKind.OUTBOUND, "leg-9", "a-9"),
+        f.DirectAnswered("d1", "anna"),
+        f.DirectEnded("d1", "anna", DirectKind.OUTBOUND, Outcome.ANSWERED, Party.CUSTOMER, False),
+    )
+    fact_log.append(stored([f.Recorded(seq, seq * SECOND, seq, "t", "t", 0, one) for seq, one in enumerate(facts, 1)]))
+    with database.write() as session:
+        session.execute(insert(tables.directory_state).values(id=1, revision=1, policy="{}", outbound_record=False))
+    run_once(database, fact_log, RecordsConsumer(), 2)
+    with ThreadPoolExecutor(1) as worker:
+        with database.write() as session:
+            assert open_outbound_record(session, "d1") is not None
+            folded = worker.submit(run_once, database, fact_log, RecordsConsumer())
+            with pytest.raises(TimeoutError):
+                folded.result(0.3)
+        assert folded.result(10).taken == 1
+    with database.read() as session:
+        kept = get_call(session, "d1")
+    assert kept is not None
+    assert kept.case.record is not None
+    assert kept.case.interaction.phase == "ended"
+    assert kept.case.record.conversation_end_at == 3 * SECOND

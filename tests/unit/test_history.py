@@ -57,3 +57,22 @@ def test_what_the_fallback_served_counts_for_the_queue_the_caller_chose(talked_b
     ended_at = scene.facts(f.FallbackCallServed)[0].ended_at
     assert (case.interaction.phase, case.interaction.ended_at) == ("ended", ended_at)
     assert all(segment.ended_at >= segment.started_at for segment in case.segments)
+
+
+def test_times_of_another_clock_come_after_what_was_seen() -> None:
+    """The switch's clock runs behind: an answer told from before the call was queued counts from when it was."""
+    scene = Scene(queue("sales"))
+    item = scene.call("sales")
+    leg, queued = scene.state.items[item].leg, scene.state.items[item].queued_at
+    scene.wait(10)
+    early = queued - 20 * SECOND
+    times = (early, early + SECOND, early + 2 * SECOND)
+    scene.done(i.FallbackServed(leg, m.EntryPlan("e", 1, "sales"), *times, "a"))
+    case: Case | None = None
+    for recorded in scene.world.log:
+        if getattr(recorded.fact, "item", "") == item:
+            case = fold(case, recorded, Rules())
+    assert case is not None
+    assert case.record is not None
+    assert case.record.contact_at == case.record.service_start_at == case.record.conversation_end_at == queued
+    assert all(segment.ended_at >= segment.started_at for segment in case.segments)

@@ -142,7 +142,8 @@ def test_every_fact_is_about_a_contact_or_named_as_not() -> None:
     assert others == {
         "BackOffEnded", "ConfigurationTaken", "DayBegan", "EngineTookOver", "InputNoted", "InputRejected",
         "MediumChanged", "PhoneReached", "PolicyChanged", "QueueChanged", "Repaired", "SeatChanged", "SeatGone",
-        "SeatProfileChanged", "ShiftSet", "SignedIn", "SignedOut", "StatusChanged", "StatusPended", "StatusSet",
+        "SeatProfileChanged", "SeatRetiring", "ShiftSet", "SignedIn", "SignedOut", "StatusChanged", "StatusPended",
+        "StatusSet",
     }  # fmt: skip
     assert case_id(f.SignedOut("anna")) == ""
 
