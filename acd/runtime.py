@@ -263,7 +263,8 @@ class Runtime:
         self._core = self._remember()
         self._core.stamp = stamp
         self._core.step += 1
-        facts = self._core.reject(kind_of(given), type(error).__name__)
+        timer = given.key if isinstance(given, i.TimerDue) else ""
+        facts = self._core.reject(kind_of(given), type(error).__name__, timer)
         return _Taken(facts, Refused(Code.BAD_INPUT, "this could not be taken; the log says why"), (), done)
 
     def _remember(self) -> Core:
@@ -299,10 +300,16 @@ class Runtime:
         effects = [effect for taken in batch for effect in taken.effects]
         if effects:
             for performer in self._performers:
-                performer.perform(effects)
+                self._perform(performer, effects)
         for taken in batch:
             if not taken.done.done():
                 taken.done.set_result(taken.reply)
+
+    def _perform(self, performer: Performer, effects: Sequence[Effect]) -> None:
+        try:
+            performer.perform(effects)
+        except Exception as error:  # the facts are durable: what was not done is derived from them again (cti.resync)
+            log.error("effects not taken", error=repr(error))
 
     async def _tell(self, facts: Sequence[f.Recorded]) -> None:
         if not facts:
@@ -316,8 +323,11 @@ class Runtime:
     async def _after_commit(self) -> None:
         if self._snapshot is None and len(self._memory.since) >= SNAPSHOT_EVERY:
             self._take_snapshot()
-        if self._snapshot is not None and not self._pending:
+        if self._snapshot is not None and self._snapshot.seq <= self._core.seq - self._undurable():
             await self._save_snapshot()
+
+    def _undurable(self) -> int:
+        return sum(len(taken.facts) for taken in self._pending)
 
     def _take_snapshot(self) -> None:
         core = self._core
@@ -394,22 +404,33 @@ class Runtime:
     async def _drain_inbox(self) -> None:
         while self._inbox is not None:
             self._poked.clear()
-            rows = await self._aside(self._inbox.pending)
-            for row in rows:
-                await self._take_row(row)
-            if rows:
-                await self._aside(partial(self._inbox.done, [row.id for row in rows]))
+            try:
+                found = await self._take_rows(self._inbox)
+            except Fenced:
+                raise
+            except Exception as error:  # the tables may be away; calls go on without their requests
+                log.warning("inbox not read", error=repr(error))
+                await asyncio.sleep(LEADER_EVERY)
                 continue
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._poked.wait(), INBOX_EVERY)
+            if not found:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._poked.wait(), INBOX_EVERY)
         await asyncio.Event().wait()
+
+    async def _take_rows(self, inbox: Inbox) -> bool:
+        rows = await self._aside(inbox.pending)
+        for row in rows:
+            await self._take_row(row)
+        if rows:
+            await self._aside(partial(inbox.done, [row.id for row in rows]))
+        return bool(rows)
 
     async def _take_row(self, row: InboxRow) -> None:
         if str(row.id) in self._core.state.handled:
             return
         try:
             given = load_input(row.kind, row.body)
-        except (UnknownKind, KeyError, TypeError, ValueError) as error:
+        except (UnknownKind, KeyError, TypeError, ValueError, RecursionError) as error:
             log.error("inbox row is rubbish", row=row.id, kind=row.kind, error=repr(error))
             given = i.RepairMade("inbox_rubbish", str(row.id))
         await self.submit(given, by=row.by, via=row.via, inbox=row.id)

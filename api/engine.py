@@ -36,7 +36,7 @@ from cti.provisioning import Extension, FallbackMembers, Provisioning, Provision
 from cti.telephony import AsteriskTelephony
 from directory.definitions import DirectoryConfiguration
 from directory.plans import DirectoryPlans
-from directory.service import list_extensions
+from directory.service import list_extensions, seat_names
 from storage.bus import CallFailed, UnixHub
 from storage.inbox import SqlInbox
 from storage.session import Database
@@ -254,8 +254,8 @@ class EngineProcess:
 
     def _wanted_extensions(self) -> dict[str, Extension]:
         with self._database.read() as session:
-            pool = list_extensions(session)
-        names = {profile.extension: profile.name for profile in self._book.profiles.values()}
+            pool, people = list_extensions(session), seat_names(session)
+        names = {one.extension: people.get(one.id, "") for one in self._book.profiles.values()}
         generations = {DOCTOR: 1} | {one.number: one.generation for one in pool}
         return {
             number: Extension(number, names.get(number, ""), self._secrets.phone_password(number, generation))

@@ -165,12 +165,12 @@ class Fact(BaseModel):
     about: dict[str, Any]
 
 
-def seat_out(seat: Seat) -> SeatOut:
-    """A seat of the state."""
+def seat_out(seat: Seat, name: str) -> SeatOut:
+    """A seat of the state; its name comes from the directory."""
     profile = seat.profile
     return SeatOut(
         id=profile.id,
-        name=profile.name,
+        name=name,
         extension=profile.extension,
         signed_in_at=moment(seat.signed_in_at),
         device=seat.device,
@@ -195,9 +195,9 @@ def _presence(given: PresenceState) -> PresenceOut:
     )
 
 
-def seat_with_holdings(state: State, seat: Seat) -> SeatOut:
+def seat_with_holdings(state: State, seat: Seat, name: str) -> SeatOut:
     """A seat with everything it holds, in the order it got it."""
-    shown = seat_out(seat)
+    shown = seat_out(seat, name)
     offers = [state.offers[name] for name in seat.offers if name in state.offers]
     shown.holds = [
         *(Holding(item=o.item, doing="offered", medium=o.medium, since=moment(o.at), ends_at=moment(o.expires_at))

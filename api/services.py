@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,12 +15,29 @@ from api.errors import ApiError, refused
 from api.gateway import Caller, submit
 from api.live import Live
 from api.metrics import Counted
+from directory.service import seat_names
 from storage.bus import CallFailed, EngineAway
 from storage.session import Database
 from storage.settings import Secrets
 
 Check = Callable[[], Awaitable[str]]
 """Empty when all is well, else what is wrong in a few words."""
+
+
+class Names:
+    """The directory's names of seats, kept for one revision of it."""
+
+    def __init__(self) -> None:
+        self._revision = -1
+        self._names: Mapping[str, str] = {}
+
+    def at(self, database: Database, revision: int) -> Mapping[str, str]:
+        """Seat id -> name. Blocking when the revision is a new one."""
+        if revision != self._revision:
+            with database.read() as session:
+                self._names = seat_names(session)
+            self._revision = revision
+        return self._names
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +54,7 @@ class Services:
     counted: Counted = field(default_factory=Counted)
     lags: Callable[[], Mapping[str, int]] = dict
     checks: Mapping[str, Check] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
 
     @property
     def state(self) -> State:
@@ -48,6 +67,10 @@ class Services:
         if found is None:
             raise ApiError(404, "unknown_seat", say=f"There is no seat {seat_id}; GET /api/v1/seats lists them.")
         return found
+
+    async def seat_names(self) -> Mapping[str, str]:
+        """Seat id -> name, read again when the directory changed."""
+        return await asyncio.to_thread(self.names.at, self.database, self.state.revision)
 
     async def command(self, given: Input, token: Token) -> Done:
         """Have the engine decide, and wait until our own state shows it. Raises ApiError: refused, or 503."""

@@ -57,7 +57,7 @@ async def lay_out(runtime: Runtime) -> None:
     await runtime.submit(i.StatusDefined(ready))
     await runtime.submit(i.QueueDefined(m.QueueDef("q", "q")))
     for number in range(10):
-        await runtime.submit(i.SeatProfileSet(m.SeatProfile(f"s{number}", "", queues=(m.SeatQueue("q"),))))
+        await runtime.submit(i.SeatProfileSet(m.SeatProfile(f"s{number}", queues=(m.SeatQueue("q"),))))
         await runtime.submit(i.SeatSignedIn(f"s{number}"))
 
 

@@ -75,7 +75,7 @@ def centre(seats: int, *, unique: bool, chance: random.Random) -> tuple[State, l
     chosen = kinds(chance, seats) if unique else [chance.choice(profiles) for _ in range(seats)]
     for number, (queues, skills) in enumerate(chosen):
         name = f"seat{number}"
-        seat = m.Seat(m.SeatProfile(name, name, queues=queues, skills=skills), signed_in_at=START, on_shift=True)
+        seat = m.Seat(m.SeatProfile(name, queues=queues, skills=skills), signed_in_at=START, on_shift=True)
         seat.idle_since = START + number
         seat.text.status = "ready"
         state.seats[name] = seat

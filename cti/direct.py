@@ -127,7 +127,9 @@ class DirectCalls:
             self._m.lanes.put(leg, lambda: self._calls.hang_up(leg, REFUSED))
 
     async def _to_seat(self, wish: Wish) -> None:
-        reply = await self._m.submit(DirectCallStarted(wish.other, wish.to, DirectKind.DIRECT, wish.other, wish.seat))
+        reply = await self._m.submit(
+            DirectCallStarted(wish.other, wish.to, DirectKind.INTERNAL, wish.other, wish.seat, called=True)
+        )
         if not reply or isinstance(reply, Refused):
             await self._calls.hang_up(wish.leg, BUSY)
             return

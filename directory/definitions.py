@@ -244,7 +244,7 @@ def _emptied(given: Snapshot, before: Snapshot | None) -> list[SeatProfile]:
     now = {seat.id: seat for seat in given.seats}
     going = frozenset(given.retired_seats)
     moved = [now[old.id] for old in before.seats if old.id in now and old.extension not in ("", now[old.id].extension)]
-    gone = [SeatProfile(old.id, old.name) for old in before.seats if old.id in going]
+    gone = [SeatProfile(old.id) for old in before.seats if old.id in going]
     return [*(replace(seat, extension="") for seat in moved), *gone]
 
 
@@ -294,7 +294,6 @@ def _seats(session: Session) -> tuple[SeatProfile, ...]:
     return tuple(
         SeatProfile(
             id=row["id"],
-            name=row["name"],
             extension=numbers.get(row["id"], ""),
             queues=joined.get(row["id"], ()),
             skills=skills.get(row["id"], ()),

@@ -84,19 +84,20 @@ ONE = (SkillLevel("mandarin", 3),)
 FOR_VIP = (SkillLevel("mandarin", 3), SkillLevel("english", 3), SkillLevel("vip", 1))
 
 
-def _agent(number: str, name: str, queues: tuple[str, ...], skills: tuple[SkillLevel, ...]) -> SeatProfile:
+def _agent(number: str, queues: tuple[str, ...], skills: tuple[SkillLevel, ...]) -> SeatProfile:
     ranked = tuple(SeatQueue(queue, rank) for rank, queue in enumerate(queues))
-    return SeatProfile(id=f"agent-{number}", name=name, extension=number, queues=ranked, skills=skills)
+    return SeatProfile(id=f"agent-{number}", extension=number, queues=ranked, skills=skills)
 
 
 AGENTS: tuple[SeatProfile, ...] = (
-    _agent("8001", "陳怡君", (SERVICE, SALES), BOTH),
-    _agent("8002", "林志豪", (SERVICE,), ONE),
-    _agent("8003", "黃淑芬", (SERVICE, VIP), FOR_VIP),
-    _agent("8004", "張家豪", (SALES,), ONE),
-    _agent("8005", "李美玲", (SALES, SERVICE), BOTH),
-    _agent("8006", "王建國", (VIP, SALES), FOR_VIP),
+    _agent("8001", (SERVICE, SALES), BOTH),
+    _agent("8002", (SERVICE,), ONE),
+    _agent("8003", (SERVICE, VIP), FOR_VIP),
+    _agent("8004", (SALES,), ONE),
+    _agent("8005", (SALES, SERVICE), BOTH),
+    _agent("8006", (VIP, SALES), FOR_VIP),
 )
+NAMES = ("陳怡君", "林志豪", "黃淑芬", "張家豪", "李美玲", "王建國")
 
 
 def seed_basics(session: Session) -> bool:
@@ -123,9 +124,9 @@ def seed_demo(session: Session) -> bool:
         session.execute(insert(tables.skills), fresh)
     for queue in QUEUES:
         service.put_queue(session, queue)
-    for agent in AGENTS:
+    for agent, name in zip(AGENTS, NAMES, strict=True):
         service.create_extension(session, agent.extension)
-        service.create_seat(session, agent)
+        service.create_seat(session, agent, name)
     for entry in ENTRIES:
         service.put_entry_point(session, entry)
     return True

@@ -49,7 +49,12 @@ def list_seats(session: Session) -> tuple[SeatProfile, ...]:
     return read_snapshot(session).seats
 
 
-def create_seat(session: Session, profile: SeatProfile) -> None:
+def seat_names(session: Session) -> dict[str, str]:
+    """Seat id -> the person's name, those who left included: names are kept here alone, never in facts."""
+    return {row.id: row.name for row in session.execute(select(tables.people.c.id, tables.people.c.name))}
+
+
+def create_seat(session: Session, profile: SeatProfile, name: str) -> None:
     """A new person and seat, with queues, skills, limits and, if named, an extension of the pool.
 
     Raises DirectoryError seat_exists: ids are never used again, not even of those who left.
@@ -57,15 +62,18 @@ def create_seat(session: Session, profile: SeatProfile) -> None:
     _check_id(profile.id)
     if session.execute(select(tables.people.c.id).where(tables.people.c.id == profile.id)).scalar() is not None:
         raise DirectoryError("seat_exists", f"seat id {profile.id} was given before; ids are never used again")
-    session.execute(insert(tables.people).values(**_person(profile), archived=False))
+    session.execute(insert(tables.people).values(**_person(profile), name=_name(name), archived=False))
     _keep_parts(session, profile)
     changed(session)
 
 
-def set_seat(session: Session, profile: SeatProfile) -> None:
-    """Replace what a seat is and may do, its extension included. Raises DirectoryError unknown_seat."""
+def set_seat(session: Session, profile: SeatProfile, name: str = "") -> None:
+    """Replace what a seat may do, its extension included, and the name if one is given. Raises DirectoryError
+    unknown_seat."""
     _known_person(session, profile.id)
     session.execute(update(tables.people).where(tables.people.c.id == profile.id).values(**_person(profile)))
+    if name:
+        session.execute(update(tables.people).where(tables.people.c.id == profile.id).values(name=_name(name)))
     _keep_parts(session, profile)
     changed(session)
 
@@ -96,7 +104,6 @@ def set_skills(session: Session, seat: str, skills: Sequence[SkillLevel]) -> Non
 def _person(profile: SeatProfile) -> dict[str, object]:
     return {
         "id": profile.id,
-        "name": _name(profile.name),
         "total_limit": profile.total_limit,
         "one_open_case": profile.one_open_case,
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from acd.core import contacts, offering, sitting
 from acd.core import facts as f
 from acd.core import inputs as i
-from acd.core.model import Phase, QueueDef
+from acd.core.model import Party, Phase, QueueDef
 from acd.core.reply import Code, Done, Reply
 from acd.core.seats import rank_in
 
@@ -66,8 +66,11 @@ def queue_retired(core: Core, given: i.QueueRetired) -> Reply:
 
 
 def _move_waiting(core: Core, queue: QueueDef, target: QueueDef) -> None:
-    waiting = [item for item in core.state.items.values() if item.queue == queue.id and item.phase is Phase.WAITING]
+    inside = [item for item in core.state.items.values() if item.queue == queue.id]
+    waiting = [item for item in inside if item.phase in (Phase.WAITING, Phase.OFFERED)]
     for item in sorted(waiting, key=lambda item: (item.order, item.number)):
+        if item.phase is Phase.OFFERED:  # what rings comes from a queue that is no more
+            offering.withdraw(core, item, Party.SYSTEM)
         needs = contacts.needs_of(target, item.plan.needs)
         relax_at = core.now + target.rings[0].after if target.rings else 0
         core.record(f.Moved(item.id, queue.id, target.id, item.order, needs, relax_at))

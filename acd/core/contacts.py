@@ -319,7 +319,9 @@ def _seat_left(core: Core, given: i.PartyLeft) -> Reply:
     lost = not (given.hung_up and given.observed)
     leave(core, item, Party.SEAT, gone=True)
     if lost and item.leg:
-        core.record(f.Requeued(item.id, handling.queue, seat.profile.id, "seat_lost"))
+        rings = core.state.queues[handling.queue].rings
+        relax_at = item.queued_at + rings[item.ring].after if item.ring < len(rings) else 0
+        core.record(f.Requeued(item.id, handling.queue, seat.profile.id, "seat_lost", relax_at))
     else:
         end(core, item, Outcome.ANSWERED, Party.SEAT, sip=given.sip, q850=given.q850, seat=seat.profile.id)
     return Done(item=item.id)

@@ -75,10 +75,10 @@ class Core:
             self.record(f.InputNoted(kind_of(given), reply.code if isinstance(reply, Refused) else ""))
         return Decision(tuple(self._facts), reply, tuple(self._effects))
 
-    def reject(self, kind: str, error: str) -> tuple[f.Recorded, ...]:
-        """Record that an input could not be taken, on a core that is whole."""
+    def reject(self, kind: str, error: str, timer: str = "") -> tuple[f.Recorded, ...]:
+        """Record that an input could not be taken, on a core that is whole; a timer that failed is not due again."""
         self._facts, self._effects = [], []
-        self.record(f.InputRejected(kind, error))
+        self.record(f.InputRejected(kind, error, timer))
         return tuple(self._facts)
 
     def record(self, fact: f.Fact) -> None:

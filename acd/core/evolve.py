@@ -71,6 +71,7 @@ def evolve(state: State, recorded: f.Recorded) -> None:
         case f.Requeued():
             item = state.items[fact.item]
             item.phase, item.seat, item.offer, item.bridge = Phase.WAITING, "", "", ""
+            _set(state, "relax", fact.item, fact.relax_at)
         case f.Ended():
             seen = not fact.not_before and fact.outcome is not Outcome.UNOBSERVED
             _ended(state, fact.item, at if seen else 0)
@@ -189,7 +190,9 @@ def _evolve_seats(
             _day_began(state, fact.day)
         case f.EngineTookOver():
             state.epoch = fact.epoch
-        case f.InputRejected() | f.InputNoted():
+        case f.InputRejected():
+            state.timers.pop(fact.timer, None)
+        case f.InputNoted():
             pass
         case f.Repaired():
             state.repairs[fact.kind] = state.repairs.get(fact.kind, 0) + 1

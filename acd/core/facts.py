@@ -163,6 +163,7 @@ class Requeued(_Versioned):
     queue: str
     seat: str
     reason: str
+    relax_at: Micros = 0  # when the next ring of timed relaxation opens; 0 = none
 
 
 @dataclass(frozen=True, slots=True)
@@ -488,10 +489,12 @@ class EngineTookOver(_Versioned):
 
 @dataclass(frozen=True, slots=True)
 class InputRejected(_Versioned):
-    """An input that the core could not take: stored, counted, alarmed; the loop goes on. No personal data."""
+    """An input that the core could not take: stored, counted, alarmed; the loop goes on. No personal data.
+    `timer`: the key of the timer that failed and is dropped, else it would be due again at once, for ever."""
 
     kind: str
     error: str
+    timer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

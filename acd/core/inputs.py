@@ -234,7 +234,8 @@ class DispositionSaved:
 
 @dataclass(frozen=True, slots=True)
 class DirectCallStarted:
-    """A call no queue gave. OUTBOUND and INTERNAL: this seat dialled; DIRECT: its own number was dialled.
+    """A call no queue gave. OUTBOUND: this seat dialled outside; INTERNAL: seat to seat; DIRECT: its own number was
+    dialled from outside. `called`: this seat is the one that is called, and its status may refuse.
 
     `found`: the call is there already (reconcile saw it on the phone), so no rule can refuse it.
     """
@@ -245,6 +246,7 @@ class DirectCallStarted:
     leg: str
     peer: str = ""  # seat id or address id of the other end
     found: bool = False
+    called: bool = False
 
 
 @dataclass(frozen=True, slots=True)

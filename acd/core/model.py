@@ -240,10 +240,10 @@ class MediumLimit:
 
 @dataclass(frozen=True, slots=True)
 class SeatProfile:
-    """What a seat may do. Its id is the person's, so a re-login or another phone changes no history."""
+    """What a seat may do. Its id is the person's, so a re-login or another phone changes no history; his name lies in
+    the directory, where it can be erased."""
 
     id: str
-    name: str
     extension: str = ""
     queues: tuple[SeatQueue, ...] = ()
     skills: tuple[SkillLevel, ...] = ()

@@ -100,6 +100,8 @@ def _accept(core: Core, offer_id: str) -> Reply:
     records = phone and core.state.queues[item.queue].record_calls
     bridge = f"{offer_id}-b" if phone else ""
     recording = (item.recording or f"{item.id}-r") if records else ""
+    if item.id in core.state.seats[known.seat].wrap_ups:  # his own lost contact comes back before its wrap-up is over
+        core.record(f.WrapUpLeft(item.id, known.seat, "taken_again"))
     core.record(f.Accepted(offer_id, item.id, known.seat, known.medium, item.queue, bridge, recording))
     return Done(item=item.id, offer=offer_id)
 

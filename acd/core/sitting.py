@@ -202,7 +202,7 @@ def direct_call_started(core: Core, given: i.DirectCallStarted) -> Reply:
         return _unknown(core, given.seat)
     if given.call in core.state.directs:
         return LATE
-    refusal = None if given.found else _forbidden(core, seat, given.kind)
+    refusal = None if given.found else _forbidden(core, seat, given)
     if refusal is not None:
         return refusal
     for offer_id in [offer for offer, medium in seat.offers.items() if core.state.media[medium].needs_phone]:
@@ -211,13 +211,13 @@ def direct_call_started(core: Core, given: i.DirectCallStarted) -> Reply:
     return Done()
 
 
-def _forbidden(core: Core, seat: Seat, kind: DirectKind) -> Refused | None:
+def _forbidden(core: Core, seat: Seat, given: i.DirectCallStarted) -> Refused | None:
     """The status's flags decide (decided 2); a seat that is signed out may still call inside."""
     status = core.state.statuses.get(seat.voice.status)
     medium = core.state.media.get(DIRECT_MEDIUM)
-    if kind is DirectKind.OUTBOUND and not (status and status.outbound_allowed):
+    if given.kind is DirectKind.OUTBOUND and not (status and status.outbound_allowed):
         return core.refuse(Code.OUTBOUND_NOT_ALLOWED, "this status allows no outbound calls")
-    if kind is not DirectKind.DIRECT:
+    if given.kind is not DirectKind.DIRECT and not given.called:
         return None
     if status is not None and not status.accept_direct:
         return core.refuse(Code.DIRECT_NOT_ACCEPTED, "the seat takes no direct calls now")

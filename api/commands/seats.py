@@ -9,10 +9,11 @@ from acd.core.inputs import Input, ItemPicked, SeatSignedIn, SeatSignedOut, Stat
 from acd.core.model import Presence, State
 from acd.core.reply import Refused
 from acd.replica import Replica
-from api.bootstrap import open_log
+from api.bootstrap import open_database, open_log
 from api.commands.common import CommandFailed, Context, Exit, moment
 from api.gateway import Answer, submit
 from api.schemas import seat_with_holdings
+from directory.service import seat_names
 from storage.bus import UnixClient
 
 BY = "operator"
@@ -30,10 +31,20 @@ def committed_state(context: Context) -> State:
         log.close()
 
 
+def _names(context: Context) -> dict[str, str]:
+    database = open_database(context.settings)
+    try:
+        with database.read() as session:
+            return seat_names(session)
+    finally:
+        database.close()
+
+
 def list_seats(context: Context) -> int:
     """Every seat with its state."""
     state = committed_state(context)
-    shown = [seat_with_holdings(state, state.seats[name]) for name in sorted(state.seats)]
+    names = _names(context)
+    shown = [seat_with_holdings(state, state.seats[seat], names.get(seat, "")) for seat in sorted(state.seats)]
     zone = context.settings.timezone
     rows = [
         (

@@ -16,19 +16,23 @@ router = APIRouter(prefix="/seats", tags=["seats"])
 @router.get("")
 async def list_seats(use: Use) -> list[SeatOut]:
     """Every seat, by id."""
-    state = use.state
-    return [seat_with_holdings(state, state.seats[seat]) for seat in sorted(state.seats)]
+    state, names = use.state, await use.seat_names()
+    return [seat_with_holdings(state, state.seats[seat], names.get(seat, "")) for seat in sorted(state.seats)]
 
 
 @router.get("/{seat}")
 async def get_seat(seat: Id, use: Use) -> SeatOut:
     """One seat."""
-    return seat_with_holdings(use.state, use.seat(seat))
+    return await _shown(use, seat)
+
+
+async def _shown(use: Services, seat: str) -> SeatOut:
+    return seat_with_holdings(use.state, use.seat(seat), (await use.seat_names()).get(seat, ""))
 
 
 async def _act(use: Services, token: Token, seat: str, given: Input) -> Reply:
     done = await use.command(given, token)
-    after = seat_with_holdings(use.state, use.seat(seat))
+    after = await _shown(use, seat)
     return Reply(item=done.item, offer=done.offer, note=done.note, seat=after)
 
 

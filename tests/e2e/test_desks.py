@@ -52,7 +52,7 @@ async def test_a_colleague_dialled_is_heard_and_neither_is_offered_meanwhile(ope
     await bob.answer()
     await asyncio.gather(ann.until_hears(BOB), bob.until_hears(ANN))
     kinds = {fact.seat: fact.kind for fact in here.facts(f.DirectStarted)}
-    assert kinds == {DIAL.ann: DirectKind.INTERNAL, DIAL.bob: DirectKind.DIRECT}
+    assert kinds == {DIAL.ann: DirectKind.INTERNAL, DIAL.bob: DirectKind.INTERNAL}
     caller = await here.caller(CALLER)
     await caller.call(DIAL.number)
     await here.fact(f.Queued, queue=DIAL.name)

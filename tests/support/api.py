@@ -37,8 +37,8 @@ DEFINITIONS: tuple[i.Input, ...] = (
     i.StatusDefined(StatusDef("not_ready", Presence.VOICE, (), False, True, True, True, after_login=True)),
     i.QueueDefined(QueueDef("sales", "Sales")),
     i.QueueDefined(QueueDef("other", "Other")),
-    i.SeatProfileSet(SeatProfile("amy", "Amy", "8001", (SeatQueue("sales"),))),
-    i.SeatProfileSet(SeatProfile("bob", "Bob", "8002", (SeatQueue("sales"),))),
+    i.SeatProfileSet(SeatProfile("amy", "8001", (SeatQueue("sales"),))),
+    i.SeatProfileSet(SeatProfile("bob", "8002", (SeatQueue("sales"),))),
     i.ConfigurationApplied(1),
 )
 
@@ -103,8 +103,8 @@ async def serving(folder: Path) -> AsyncIterator[Api]:
     with database.write() as session:
         seed.seed_basics(session)
         service.put_queue(session, QueueDef("sales", "Sales"))
-        service.create_seat(session, SeatProfile("amy", "Amy", "", (SeatQueue("sales"),)))
-        service.create_seat(session, SeatProfile("bob", "Bob", "", (SeatQueue("sales"),)))
+        service.create_seat(session, SeatProfile("amy", "", (SeatQueue("sales"),)), "Amy")
+        service.create_seat(session, SeatProfile("bob", "", (SeatQueue("sales"),)), "Bob")
     log, clock = MemoryLog(), HandClock(START)
     runtime = Runtime(log, clock=lambda _last: clock, epoch=lambda: "e")
     await runtime.start()

@@ -181,7 +181,7 @@ async def define(runtime: Runtime) -> None:
         i.QueueDefined(
             QueueDef("quiet", "Quiet", ring_time=SECOND, no_answer_back_off=60 * SECOND, record_calls=False)
         ),
-        *(i.SeatProfileSet(SeatProfile(seat, seat, number, queues)) for seat, number in SEATS.items()),
+        *(i.SeatProfileSet(SeatProfile(seat, number, queues)) for seat, number in SEATS.items()),
     )
     for given in definitions:
         assert isinstance(await runtime.submit(given), Done)

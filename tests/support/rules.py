@@ -111,7 +111,6 @@ def profile(choose: Choose, seat: str) -> m.SeatProfile:
     number = "10" + (seat if not seldom(choose, 5) else pick(choose, SEATS))[-1]
     return m.SeatProfile(
         seat,
-        seat,
         number,
         tuple(m.SeatQueue(queue, choose.below(2)) for queue in member),
         levels(choose, len(SKILLS)),

@@ -111,7 +111,7 @@ class Scene:
         """Define a seat; `ready`: signed in, its phone there, ready for voice and text."""
         ranks = tuple(m.SeatQueue(queue) for queue in queues)
         extension = str(100 + len(self.state.seats))
-        profile = m.SeatProfile(name, name, extension, ranks, skills, limits, total_limit, one_open_case)
+        profile = m.SeatProfile(name, extension, ranks, skills, limits, total_limit, one_open_case)
         self.give(i.SeatProfileSet(profile))
         if ready:
             self.sign_in(name)

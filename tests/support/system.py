@@ -56,7 +56,7 @@ def queue(queue_id: str, **changes: Any) -> QueueDef:
 def seat(seat_id: str, extension: str, *queues: str, skills: Sequence[SkillLevel] = (), **changes: Any) -> SeatProfile:
     """A seat of those queues."""
     served = tuple(SeatQueue(one) for one in queues)
-    return SeatProfile(seat_id, seat_id.title(), extension, served, tuple(skills), **changes)
+    return SeatProfile(seat_id, extension, served, tuple(skills), **changes)
 
 
 def entry(number: str, to: str, *, greeting: str = "", menu: Menu | None = None, **changes: Any) -> EntryPoint:
@@ -113,7 +113,7 @@ class System:
             for profile in seats:
                 if profile.extension:
                     service.create_extension(session, profile.extension)
-                service.create_seat(session, profile)
+                service.create_seat(session, profile, profile.id.title())
             for point in entries:
                 service.put_entry_point(session, point)
         database.close()

@@ -271,3 +271,43 @@ def test_an_extension_that_moved_belongs_to_the_newer_definition() -> None:
     scene.give(i.SeatProfileSet(dataclasses.replace(one, extension=two.extension)))
     scene.give(i.SeatProfileSet(dataclasses.replace(two, extension=one.extension)))
     assert scene.state.extensions == {two.extension: "a", one.extension: "b"}
+
+
+def test_timed_relaxation_goes_on_after_a_lost_seat() -> None:
+    """The caller who came back to the queue is not left waiting beside a free seat of the next ring."""
+    rings = (m.Ring(10 * SECOND, ()),)
+    scene = Scene(queue("q", needs=(m.SkillLevel("zh"),), rings=rings))
+    scene.seat("a", "q", skills=(m.SkillLevel("zh"),))
+    scene.seat("b", "q")
+    item = scene.call("q")
+    assert scene.answer(item) == "a"
+    leg = scene.state.seats["a"].handlings[item].offer
+    scene.done(i.PhoneChanged("a", False))
+    scene.give(i.PartyLeft(leg, hung_up=False))
+    scene.wait(60)
+    assert [fact.needs for fact in scene.facts(f.Relaxed)] == [()]
+    assert "b" in [fact.seat for fact in scene.facts(f.Offered)]
+
+
+def test_a_contact_taken_again_before_its_wrap_up_is_over_ends_that_one() -> None:
+    """Each wrap-up that starts is left once."""
+    rule = m.WrapUpRule(m.WrapUpEnding.TIMER, 30 * SECOND)
+    scene = Scene(queue("q", wrap_up=rule))
+    scene.give(i.MediumDefined(dataclasses.replace(scene.state.media["voice"], wrap_up_blocks=())))
+    scene.seat("a", "q")
+    item = scene.call("q")
+    for hung_up in (False, True):
+        scene.answer(item)
+        scene.give(i.PartyLeft(scene.state.seats["a"].handlings[item].offer, hung_up=hung_up))
+    scene.wait(60)
+    assert len(scene.facts(f.WrapUpStarted)) == len(scene.facts(f.WrapUpLeft)) == 2
+
+
+def test_what_rings_moves_too_when_its_queue_is_retired() -> None:
+    """An offer of the old queue is withdrawn, and its contact waits in the new one."""
+    scene = Scene(queue("q"), queue("r"))
+    scene.seat("a", "q")
+    item = scene.call("q")
+    assert scene.state.items[item].phase is Phase.OFFERED
+    scene.give(i.QueueRetired("q", "r"))
+    assert (scene.state.items[item].queue, scene.state.items[item].phase) == ("r", Phase.WAITING)

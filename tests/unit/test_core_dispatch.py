@@ -215,9 +215,9 @@ def test_the_admin_edits_a_seats_most_lines() -> None:
     assert [scene.offered_to(chat) for chat in chats] == ["a", "a", "", ""]
     profile = scene.state.seats["a"].profile
     queues = profile.queues
-    scene.done(i.SeatProfileSet(m.SeatProfile("a", "a", profile.extension, queues, limits=(m.MediumLimit("chat", 3),))))
+    scene.done(i.SeatProfileSet(m.SeatProfile("a", profile.extension, queues, limits=(m.MediumLimit("chat", 3),))))
     assert [scene.offered_to(chat) for chat in chats] == ["a", "a", "a", ""]
-    scene.done(i.SeatProfileSet(m.SeatProfile("a", "a", profile.extension, queues, limits=(m.MediumLimit("chat", 1),))))
+    scene.done(i.SeatProfileSet(m.SeatProfile("a", profile.extension, queues, limits=(m.MediumLimit("chat", 1),))))
     assert [scene.offered_to(chat) for chat in chats] == ["a", "a", "a", ""]
     scene.hang_up(chats[0])
     assert scene.offered_to(chats[3]) == ""
@@ -445,7 +445,7 @@ def test_a_queues_rank_for_the_seat_comes_before_age() -> None:
     """A seat serves its first queue's contacts before older ones of its second."""
     scene = Scene(queue("first"), queue("second"))
     ranks = (m.SeatQueue("second", 1), m.SeatQueue("first", 0))
-    scene.done(i.SeatProfileSet(m.SeatProfile("a", "a", "100", ranks)))
+    scene.done(i.SeatProfileSet(m.SeatProfile("a", "100", ranks)))
     older = scene.call("second")
     scene.wait(100)
     younger = scene.call("first")

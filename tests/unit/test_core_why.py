@@ -82,7 +82,7 @@ def test_a_seats_view_lists_what_it_may_get_in_its_order() -> None:
     scene, first = waiting()
     urgent = scene.call("q", priority=1000)
     skilled = scene.call("q", needs=(skill("zh"),))
-    scene.done(i.SeatProfileSet(m.SeatProfile("b", "b", "", (m.SeatQueue("q"),))))
+    scene.done(i.SeatProfileSet(m.SeatProfile("b", "", (m.SeatQueue("q"),))))
     scene.sign_in("b")
     view = why.items_for(scene.state, "b")
     assert dict(view.refused) == {first: why.Rule.STATUS, urgent: why.Rule.STATUS, skilled: why.Rule.SKILL}

@@ -141,7 +141,7 @@ def test_an_empty_directory_has_revision_zero(database: Database) -> None:
 def test_every_change_raises_the_revision(demo: Database) -> None:
     changes: list[Callable[[Session], object]] = [
         lambda session: service.create_extension(session, "8007"),
-        lambda session: service.create_seat(session, SeatProfile("agent-8007", "新人")),
+        lambda session: service.create_seat(session, SeatProfile("agent-8007"), "新人"),
         lambda session: service.assign_extension(session, "8007", "agent-8007"),
         lambda session: service.release_extension(session, "8007"),
         lambda session: service.renew_password(session, "8007"),
@@ -184,11 +184,11 @@ def test_a_refused_change_leaves_the_revision(demo: Database) -> None:
         ("bad_extension", lambda s: service.create_extension(s, "80;rm")),
         ("bad_extension", lambda s: service.create_extension(s, "8007", kind="fax")),
         ("unknown_seat", lambda s: service.assign_extension(s, "8001", "nobody")),
-        ("unknown_seat", lambda s: service.set_seat(s, SeatProfile("nobody", "無"))),
-        ("seat_exists", lambda s: service.create_seat(s, SeatProfile("agent-8001", "又一個"))),
-        ("bad_id", lambda s: service.create_seat(s, SeatProfile("a b", "空白"))),
+        ("unknown_seat", lambda s: service.set_seat(s, SeatProfile("nobody"), "無")),
+        ("seat_exists", lambda s: service.create_seat(s, SeatProfile("agent-8001"), "又一個")),
+        ("bad_id", lambda s: service.create_seat(s, SeatProfile("a b"), "空白")),
         ("bad_id", lambda s: service.put_queue(s, QueueDef("x" * 65, "長"))),
-        ("bad_name", lambda s: service.create_seat(s, SeatProfile("agent-9", "\x00\x07"))),
+        ("bad_name", lambda s: service.create_seat(s, SeatProfile("agent-9"), "\x00\x07")),
         ("unknown_queue", lambda s: service.archive_queue(s, "service")),
         ("unknown_queue", lambda s: service.archive_queue(s, "nothing")),
         ("unknown_queue", lambda s: service.set_membership(s, "agent-8001", (SeatQueue("nothing"),))),
@@ -252,7 +252,7 @@ def test_ids_are_never_used_again(demo: Database) -> None:
         service.archive_queue(session, "gone", move_to="sales")
     assert QueueRetired("gone", "sales") in DirectoryConfiguration(demo).definitions()
     with pytest.raises(DirectoryError, match="never used again"), demo.write() as session:
-        service.create_seat(session, SeatProfile("agent-8001", "另一人"))
+        service.create_seat(session, SeatProfile("agent-8001"), "另一人")
     with pytest.raises(DirectoryError, match="never used again"), demo.write() as session:
         service.put_queue(session, QueueDef("gone", "回來"))
 
@@ -282,12 +282,12 @@ def test_a_seat_that_goes_leaves_its_queues_and_extension_at_once(demo: Database
         service.archive_seat(session, "agent-8001")
         service.assign_extension(session, "8001", "agent-8002")
     given = configuration.definitions()
-    emptied = given.index(SeatProfileSet(SeatProfile("agent-8001", "陳怡君")))
+    emptied = given.index(SeatProfileSet(SeatProfile("agent-8001")))
     assert emptied < given.index(SeatRetired("agent-8001"))
     taken = [one for one in given if isinstance(one, SeatProfileSet) and one.profile.extension == "8001"]
     assert [one.profile.id for one in taken] == ["agent-8002"]
     assert emptied < given.index(taken[0])
-    assert SeatProfileSet(SeatProfile("agent-8001", "陳怡君")) not in configuration.definitions()
+    assert SeatProfileSet(SeatProfile("agent-8001")) not in configuration.definitions()
 
 
 def test_the_core_takes_the_demo_and_its_changes_without_a_refusal(demo: Database) -> None:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from acd.core import decide
 from acd.core import facts as f
 from acd.core import inputs as i
 from acd.core.codec import dump, state_bytes
@@ -66,7 +67,7 @@ async def one_ready_seat(runtime: Runtime) -> None:
         i.MediumDefined(VOICE),
         i.StatusDefined(READY),
         i.QueueDefined(QueueDef("q", "Q")),
-        i.SeatProfileSet(SeatProfile("amy", "Amy", "8001", (SeatQueue("q"),))),
+        i.SeatProfileSet(SeatProfile("amy", "8001", (SeatQueue("q"),))),
         i.SeatSignedIn("amy"),
         i.PhoneChanged("amy", True),
     ):
@@ -306,3 +307,76 @@ def test_engine_time_never_goes_back_behind_the_log() -> None:
     assert ahead.now() >= 10**18
     first = ahead.now()
     assert ahead.now() >= first
+
+
+@pytest.mark.asyncio
+async def test_snapshots_are_kept_while_inputs_never_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("acd.runtime.SNAPSHOT_EVERY", 20)
+    log = MemoryLog()
+    async with running(log, HandClock(START)) as runtime:
+        for _ in range(20):  # a batch is always waiting when the one before is durable
+            log.gate.clear()
+            given = [runtime.take(i.RepairMade("x", "y")) for _ in range(30)]
+            log.gate.set()
+            await asyncio.wait(given, return_when=asyncio.FIRST_COMPLETED)
+        assert log.snapshots
+        for snapshot in log.snapshots:
+            replica = Replica(MemoryLog(log.rows[: snapshot.seq]), use_snapshot=False)
+            replica.catch_up()
+            assert state_bytes(replica.state) == snapshot.state
+
+
+@pytest.mark.asyncio
+async def test_a_timer_that_fails_is_not_due_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, clock = MemoryLog(), HandClock(START)
+
+    def broken(*_: object) -> None:
+        raise KeyError("broken on purpose")
+
+    monkeypatch.setitem(decide.TIMERS, "offer", broken)
+    async with running(log, clock) as runtime:
+        await one_ready_seat(runtime)
+        await call_in(runtime, "c")
+        clock.at += 3600 * SECOND
+        await runtime.submit(i.RepairMade("wake", "1"))
+        for _ in range(20):
+            await asyncio.sleep(0.005)
+        await runtime.submit(i.RepairMade("still", "there"))
+        assert kinds(log).count("InputRejected") == 1
+
+
+@pytest.mark.asyncio
+async def test_an_inbox_that_cannot_be_read_for_a_while_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("acd.runtime.LEADER_EVERY", 0.01)
+
+    class Locked(ListInbox):
+        left = 2
+
+        def pending(self, limit: int = 100) -> list[InboxRow]:
+            if self.left:
+                self.left -= 1
+                raise OSError("database is locked")
+            return super().pending(limit)
+
+    log = MemoryLog()
+    inbox = Locked([InboxRow(5, "RepairMade", dump(i.RepairMade("asked", "1")), "amy", "api")])
+    async with running(log, HandClock(START), inbox=inbox):
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            if inbox.finished:
+                break
+    assert inbox.finished == [5]
+
+
+@pytest.mark.asyncio
+async def test_a_performer_that_fails_does_not_end_the_engine() -> None:
+    class Broken:
+        def perform(self, effects: Sequence[Effect]) -> None:
+            raise RuntimeError(f"{len(effects)} effects not taken, on purpose")
+
+    log = MemoryLog()
+    async with running(log, HandClock(START)) as runtime:
+        await one_ready_seat(runtime)
+        runtime.attach(Broken())
+        await call_in(runtime, "c")
+        assert isinstance(await runtime.submit(i.RepairMade("still", "there")), Done)

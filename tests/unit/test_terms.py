@@ -114,7 +114,7 @@ ASSIGNED, PAUSED, GONE = SeatState.ASSIGNED, SeatState.NOT_READY, SeatState.LOGG
 
 
 def _profile(seat: str, *queues: str) -> f.SeatProfileChanged:
-    return f.SeatProfileChanged(SeatProfile(seat, seat, queues=tuple(SeatQueue(queue) for queue in queues)))
+    return f.SeatProfileChanged(SeatProfile(seat, queues=tuple(SeatQueue(queue) for queue in queues)))
 
 
 def _status(status: str, productive: bool) -> f.StatusChanged:
