@@ -93,6 +93,7 @@ class Ari:
         self._pending: dict[str, asyncio.Future[Event]] = {}
         self._socket: ClientConnection | None = None
         self._recent: deque[str | bytes] = deque(maxlen=TWINS)
+        self._greeted = False  # whether the present connection came to be of use
         self._replaced = False
 
     @property
@@ -103,15 +104,15 @@ class Ari:
         """Connect, read until the socket is lost, wait, connect again; ends when replaced or cancelled."""
         failures = 0
         while not self._replaced:
-            refused = False
+            refused, self._greeted = False, False
             try:
                 await self._connection()
-                failures = 0
             except ConnectionRefusedError:
                 refused = True
             except (OSError, WebSocketException, TimeoutError) as error:
                 log.info("ari_not_connected", error=type(error).__name__)
             self._hooks.down(refused)
+            failures = 0 if self._greeted else failures
             if not self._replaced:
                 await asyncio.sleep(DELAYS[min(failures, len(DELAYS) - 1)] * random.uniform(0.75, 1.25))
                 failures += 1
@@ -149,6 +150,7 @@ class Ari:
             for source in self._sources:
                 await self.call("POST", f"applications/{self._address.app}/subscription", eventSource=source)
             await self._hooks.up()
+            self._greeted = True
         except (AriError, AriLost) as error:
             log.warning("ari_set_up_failed", error=str(error))
             await self.cut()
@@ -174,8 +176,10 @@ class Ari:
         except ValueError:
             log.warning("ari_frame_not_json", length=len(frame))
             return
-        kind = event.get("type")
-        if kind == "RESTResponse":
+        kind = event.get("type") if isinstance(event, dict) else None
+        if kind is None:
+            log.warning("ari_frame_without_type", length=len(frame))
+        elif kind == "RESTResponse":
             waiting = self._pending.pop(str(event.get("request_id")), None)
             if waiting is not None and not waiting.done():
                 waiting.set_result(event)

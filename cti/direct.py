@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -66,8 +67,13 @@ class DirectCalls:
     def renew(
         self, wanted: Sequence[WantedLeg], channels: Sequence[ChannelSeen], bridges: Sequence[BridgeSeen]
     ) -> None:
-        """After a start: find the other end of each call in Asterisk, and join those who answered meanwhile."""
+        """After a start: find the other end of each call in Asterisk, and join those who answered meanwhile.
+
+        A handset whose call has no other end (its refusal was playing, or nobody was rung yet) is hung up: nobody is
+        left to tell it anything, and its seat would stay busy until the agent gives up.
+        """
         self._by_leg.clear()
+        self._given_up.clear()
         seen = {channel.id: channel for channel in channels}
         seats = {want.leg: want.seat for want in wanted if want.role == Role.DIRECT}
         for leg, seat in seats.items():
@@ -83,6 +89,10 @@ class DirectCalls:
                 self.answered(other.id)
             elif other.state == "Up":
                 self._m.legs.join(Join(wish.bridge, "", seat, (leg, other.id), flowed=True))
+        for leg in seats:
+            here = seen.get(leg)
+            if leg not in self._by_leg and here is not None and here.words[:1] == ("dial",):
+                self._m.lanes.put(leg, partial(self._calls.hang_up, leg, REFUSED))
 
     def active(self) -> frozenset[str]:
         """Every channel these calls have or are about to have."""

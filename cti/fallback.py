@@ -17,8 +17,8 @@ from cti.dialplan import FALLBACK_MARK, SERVED_MARK
 
 ENTRY = "entry"
 
-LONGEST_LOOK_BACK = 32 * 2**20
-"""Bytes of the log read at the start, about 20,000 calls; what came before was told long ago."""
+LONGEST_LOOK_BACK = 4 * 2**20
+"""Bytes of the log read at the start, over 1,000 calls in 0.15 s; what came before was told long ago."""
 
 
 IN_VAIN: Micros = 2_000
@@ -81,6 +81,8 @@ class FallbackReader:
         for event in events:
             self._note_try(event)
             marked = event.kind == USER_DEFINED and event.mark in (FALLBACK_MARK, SERVED_MARK)
+            if marked and event.mark == SERVED_MARK and event.linked not in self._legs:
+                continue  # a stay that was told already
             if marked and event.mark == FALLBACK_MARK:
                 self._legs.add(event.leg)
                 self._told.discard(event.leg)

@@ -206,6 +206,8 @@ class AsteriskTelephony:
             asyncio.create_task(self.ari.run(), name="ari"),
             asyncio.create_task(self._reconcile(), name="reconcile"),
         ]
+        for task in self._tasks:
+            task.add_done_callback(self._ended)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._settled.wait(), limit_s)
 
@@ -235,6 +237,12 @@ class AsteriskTelephony:
         self._refusals = self._refusals + 1 if refused else 0
         if self._refusals == DEAD_AFTER:
             self._spawn(self._asterisk_is_dead())
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Without these two the engine would live on, deaf: better that the next one takes over."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("telephony_ended", task=task.get_name(), error=repr(error))
+            self._on_replaced()
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
