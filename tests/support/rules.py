@@ -499,7 +499,7 @@ ABOUT_SEATS: Mapping[str, tuple[SeatMaker, int]] = {
     "DirectCallEnded": (_direct_ended, 4),
     "ShiftChanged": (_shift, 3),
     "ItemPicked": (_picked_by, 2),
-    "SeatProfileSet": (_profile_set, 1),
+    "SeatProfileSet": (_profile_set, 4),  # a seat that retired is wanted again, or soon nobody is left
     "SeatRetired": (_seat_retired, 1),
     "RingSeen": (_ring_at, 2),
     "OfferAnswered": (_answer_at, 12),
@@ -511,11 +511,11 @@ ABOUT_SEATS: Mapping[str, tuple[SeatMaker, int]] = {
 """Kind -> (maker, weight in the seeded driver). Every kind that can be about a seat."""
 
 ABOUT_ITEMS: Mapping[str, tuple[ItemMaker, int]] = {
-    "CallEntered": (_entered_again, 1),
+    "CallEntered": (_entered_again, 4),
     "LegArrived": (_leg_arrived, 10),
     "ItemArrived": (_arrived_again, 1),
     "PromptEnded": (_prompt_ended, 6),
-    "DigitPressed": (_digit, 4),
+    "DigitPressed": (_digit, 6),
     "PartyLeft": (_customer_left, 5),
     "ItemClosed": (_closed, 4),
     "MessageNoted": (_message, 4),
@@ -525,8 +525,8 @@ ABOUT_ITEMS: Mapping[str, tuple[ItemMaker, int]] = {
     "MediaFlowed": (_media_for, 2),
     "ItemPicked": (_picked, 1),
     "RecordingStarted": (_recording, 1),
-    "FallbackServed": (_served_again, 1),
-    "FallbackTook": (_fallback_took, 1),
+    "FallbackServed": (_served_again, 3),
+    "FallbackTook": (_fallback_took, 3),
     "WrapUpEnded": (_wrapped, 1),
     "ServiceEnded": (_served_item, 1),
     "DispositionSaved": (_disposed, 1),
@@ -535,7 +535,7 @@ ABOUT_ITEMS: Mapping[str, tuple[ItemMaker, int]] = {
 """Kind -> (maker, weight). Every kind that can be about an item."""
 
 ABOUT_NEITHER: Mapping[str, tuple[FreeMaker, int]] = {
-    "CallEntered": (_call_entered, 12),
+    "CallEntered": (_call_entered, 36),
     "ItemArrived": (_item_arrived, 12),
     "FallbackServed": (_fallback_served, 1),
     "PolicySet": (_policy_set, 1),
