@@ -84,5 +84,7 @@ async def test_the_log_agrees_with_asterisk_the_reference_matcher_and_its_own_re
 
 async def test_the_doctor_hears_its_own_tone(open_floor: Floor) -> None:
     found = {one["check"]: one for one in json.loads(await open_floor.command("doctor", "--json"))}
-    assert {name: one["mark"] for name, one in found.items()} == dict.fromkeys(found, "ok")
+    marks = {name: one["mark"] for name, one in found.items()}
+    assert marks.pop("emergency") == "warning"  # this floor has no line out, and the doctor says so
+    assert marks == dict.fromkeys(marks, "ok")
     assert "1100" in found["call"]["say"]
