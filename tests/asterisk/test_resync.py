@@ -139,8 +139,14 @@ async def test_a_call_our_dialplan_serves_alone_makes_the_seat_busy_and_is_no_fa
 async def test_a_contact_the_core_is_wrong_about(asterisk: AsteriskProcess) -> None:
     async with center(asterisk) as c:
         await c.ready("amy")
-        await c.runtime.submit(i.PhoneChanged("amy", False))
-        await healed(c, Kind.CONTACT_GONE)
+        # The phone's first OPTIONS answer may correct the belief before the comparison does: then once more.
+        for _ in range(3):
+            began = time.monotonic()
+            await c.runtime.submit(i.PhoneChanged("amy", False))
+            await until(lambda: c.seats.reachable("amy"), "amy reachable again", HEALED_WITHIN)
+            if c.repairs():
+                break
+        await healed(c, Kind.CONTACT_GONE, began)
         assert c.seats.reachable("amy")
 
 
