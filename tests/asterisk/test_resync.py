@@ -140,6 +140,7 @@ async def test_a_contact_the_core_is_wrong_about(asterisk: AsteriskProcess) -> N
     async with center(asterisk) as c:
         await c.ready("amy")
         # The phone's first OPTIONS answer may correct the belief before the comparison does: then once more.
+        began = 0.0
         for _ in range(3):
             began = time.monotonic()
             await c.runtime.submit(i.PhoneChanged("amy", False))
