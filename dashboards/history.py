@@ -273,14 +273,17 @@ def _fallback(history: History, fact: f.FallbackCallServed) -> None:
     visit = history.last_item.get(fact.item)
     if visit is None or visit.end is not VisitEnd.OPEN:
         _queue(history, fact.item, visit.queue if visit else plan.queue, fact.entered_at)
-    queue = history.last_item[fact.item].queue  # where the caller waited; the plan of a menu names none
-    contact.ended_at, contact.outcome = fact.ended_at, fact.outcome
+    waited = history.last_item[fact.item]  # its queue is where the caller waited; the plan of a menu names none
+    # Asterisk's clock and ours may differ by a moment: nothing of the plain queue's ends before it began here.
+    ended = max(fact.ended_at, waited.queued_at)
+    contact.ended_at, contact.outcome = ended, fact.outcome
     if not fact.answered_at:
-        _leave(history, fact.item, fact.ended_at, VisitEnd.ABANDONED, fact.outcome)
+        _leave(history, fact.item, ended, VisitEnd.ABANDONED, fact.outcome)
         return
-    _leave(history, fact.item, fact.answered_at, VisitEnd.ANSWERED, fact.outcome)
-    contact.answered_at = contact.answered_at or fact.answered_at
-    times = (fact.answered_at, fact.ended_at)
+    answered = min(max(fact.answered_at, waited.queued_at), ended)
+    _leave(history, fact.item, answered, VisitEnd.ANSWERED, fact.outcome)
+    contact.answered_at = contact.answered_at or answered
+    times, queue = (answered, ended), waited.queue
     _handle(history, Handled(fact.item, fact.seat, queue, plan.entry, plan.medium, *times))
 
 

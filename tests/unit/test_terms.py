@@ -355,8 +355,8 @@ FACTS_OF: dict[str, str] = {
     "SL event": "Accepted Ended Entered FallbackCallServed Moved Queued Requeued",
     "Interval attribution": "Accepted Ended Entered FallbackCallServed HandlingEnded Moved Queued Requeued",
     "ASA": "Accepted Ended Entered FallbackCallServed Moved Queued Requeued",
-    "AHT": "Accepted Entered FallbackCallServed HandlingEnded WrapUpLeft WrapUpStarted",
-    "ACW": "Accepted Entered FallbackCallServed HandlingEnded WrapUpLeft WrapUpStarted",
+    "AHT": "Accepted Entered FallbackCallServed HandlingEnded Moved Queued Requeued WrapUpLeft WrapUpStarted",
+    "ACW": "Accepted Entered FallbackCallServed HandlingEnded Moved Queued Requeued WrapUpLeft WrapUpStarted",
     "Talk, hold, ring, consult": "Accepted Ended Entered FallbackCallServed HandlingEnded Moved OfferEnded Offered "
     "Queued Requeued RingStarted",
     "RNA": "Accepted Ended Entered FallbackCallServed Moved OfferEnded Offered Queued Requeued RingStarted",
@@ -365,17 +365,18 @@ FACTS_OF: dict[str, str] = {
     "Availability / productive time": "Entered SeatChanged SeatProfileChanged StatusChanged",
     "FCR": "Accepted Entered FallbackCallServed",
     "Connection rate": "Accepted Entered FallbackCallServed",
-    "Short call": "Accepted Entered FallbackCallServed HandlingEnded",
+    "Short call": "Accepted Entered FallbackCallServed HandlingEnded Moved Queued Requeued",
     "EWT": "Accepted Ended Entered FallbackCallServed Moved Queued Requeued",
     "Erlang load": "Accepted Entered FallbackCallServed HandlingEnded Moved Queued Requeued WrapUpLeft WrapUpStarted",
     "Text: FRT, NRT, RT": "Accepted Ended Entered FallbackCallServed MessagePassed",
-    "Concurrency": "Accepted Entered FallbackCallServed HandlingEnded",
+    "Concurrency": "Accepted Entered FallbackCallServed HandlingEnded Moved Queued Requeued",
     "B1": "Accepted Ended Entered FallbackCallServed Moved Queued Requeued SeatChanged SeatProfileChanged",
     "P1": "Accepted Ended Entered FallbackCallServed Moved OfferEnded Offered Queued Requeued RingStarted SeatChanged "
     "SeatProfileChanged",
     "P2": "Accepted DirectAnswered DirectStarted Ended Entered FallbackCallServed HandlingEnded Moved OfferEnded "
     "Offered Queued Requeued RingStarted SeatChanged SeatProfileChanged WrapUpLeft WrapUpStarted",
-    "P3": "Accepted Entered FallbackCallServed HandlingEnded MessagePassed WrapUpLeft WrapUpStarted",
+    "P3": "Accepted Entered FallbackCallServed HandlingEnded MessagePassed Moved Queued Requeued WrapUpLeft "
+    "WrapUpStarted",
 }
 """The facts each term uses."""
 
