@@ -6,8 +6,17 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
+
+settings.register_profile("same", derandomize=True)
+settings.register_profile("search", derandomize=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """`make test` tries the same examples every time, so that it tells about the change; `make proof` looks for new."""
+    settings.load_profile("search" if config.getoption("markexpr") == "proof" else "same")
 
 
 @pytest.fixture(scope="session")
