@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import hashlib
 import hmac
 import json
 import os
 import secrets
 import tempfile
+from collections.abc import Callable, Mapping
 from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -32,6 +34,7 @@ from pydantic_settings import (
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Dialled = Annotated[str, Field(pattern=r"^[0-9*#]{2,8}$")]
+Days = Annotated[int, Field(ge=0, le=36_500)]
 
 FILE_NAME = "ringside.toml"
 SOCKET_PATH_MAX = 107  # bytes; unix(7): sun_path holds 108 with the closing NUL
@@ -70,15 +73,32 @@ class Settings(BaseSettings):
     languages: Annotated[tuple[str, ...], NoDecode] = ("zh-TW", "zh-CN", "en")  # the first one is the default
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    recordings_store: Path | None = None  # where finished recordings are kept; none: data_dir/recordings/stored
+    recordings_codec: Literal["flac", "wav"] = "flac"  # both lossless; flac takes 40-60 % of wav
+    recordings_days: Days = 365  # kept so long after the call began (R8); 0 = for ever
+    recordings_queue_days: Annotated[dict[str, Days], NoDecode] = {}  # other numbers for some queues: sales=30,vip=0
+    recordings_max_mb: Annotated[int, Field(ge=1, le=65_536)] = 4096  # a longer one (37 hours) waits for a person
+    recordings_min_free_mb: Annotated[int, Field(ge=1)] = 1024  # below it no new recording begins: calls come first
+    recordings_alarm_s: Annotated[int, Field(ge=1)] = 600  # not stored so long after the call: an alarm
+    recordings_link_s: Annotated[int, Field(ge=10, le=3600)] = 300  # how long a play link is good for
+
     @field_validator("emergency_numbers", "languages", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("data_dir", "asterisk_root", mode="after")
+    @field_validator("recordings_queue_days", mode="before")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _split_pairs(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = (part.partition("=") for part in value.split(",") if part.strip())
+        return {name.strip(): number.strip() for name, _, number in pairs}
+
+    @field_validator("data_dir", "asterisk_root", "recordings_store", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
 
     @field_validator("database_url", "facts_url", mode="after")
     @classmethod
@@ -150,6 +170,16 @@ class Settings(BaseSettings):
         """The file lock of the one engine that decides; beside the database it guards."""
         return self.data_dir / "run" / "engine.lock"
 
+    @property
+    def raw_dir(self) -> Path:
+        """Where Asterisk writes what it records."""
+        return self.data_dir / "recordings"
+
+    @property
+    def store_dir(self) -> Path:
+        """Where finished recordings are kept, encrypted."""
+        return self.recordings_store or self.raw_dir / "stored"
+
     def prepare(self) -> None:
         """Make the folders, for us alone. Raises PermissionError when a folder belongs to somebody else."""
         for folder in (self.data_dir, self.data_dir / "run", self.run_dir):
@@ -168,6 +198,8 @@ class Secrets:
     ami_password: str
     token_pepper: str  # keyed hash of bearer tokens: a stolen table alone lets nobody in
     phone_key: str  # extensions' passwords are derived from it; no table holds one
+    link_key: str  # signs play links
+    recording_keys: str  # "ID:HEX ID:HEX": master keys of recordings, the last one wraps new ones
 
     def __repr__(self) -> str:
         return "Secrets(…)"
@@ -188,38 +220,73 @@ class Secrets:
 
 
 def load_secrets(settings: Settings) -> Secrets:
-    """The installation's secrets, made when there are none (processes may race: the first one's stay).
+    """The installation's secrets, made when there are none (processes may race: the first one's stay). Those that an
+    older Ringside did not know are added.
 
     Raises ValueError when the file cannot be read as secrets.
     """
     settings.prepare()
     path = settings.data_dir / "secrets.json"
-    names = [field.name for field in dataclasses.fields(Secrets)]
+    makers = {field.name: MAKERS.get(field.name, _password) for field in dataclasses.fields(Secrets)}
     if not path.exists():
-        _write_once(path, {name: _password() for name in names})
+        _write_once(path, {name: make() for name, make in makers.items()})
     path.chmod(0o600)
     try:
         found = json.loads(path.read_text())
-        return Secrets(**{name: str(found[name]) for name in names})
-    except (ValueError, KeyError, TypeError) as error:
+        if SINCE_0_2.keys() - found.keys():
+            found = _complete(path)
+        return Secrets(**{name: str(found[name]) for name in makers})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path} is damaged: restore it, or remove it and every phone and token gets a new secret"
+            f"{path} is damaged: restore it, or remove it and every phone and token gets a new secret, and no"
+            " recording can be heard any more"
         ) from error
+
+
+def add_recording_key(settings: Settings) -> Secrets:
+    """Another master key of recordings, first among them from now on; the old ones stay until nothing needs them."""
+    load_secrets(settings)
+    _complete(settings.data_dir / "secrets.json", more_keys=1)
+    return load_secrets(settings)
+
+
+def _complete(path: Path, more_keys: int = 0) -> dict[str, Any]:
+    """Add what is missing, under a lock: the processes of one start must not each add their own."""
+    with (path.parent / "run" / "secrets.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        found: dict[str, Any] = json.loads(path.read_text())
+        whole = {**{name: make() for name, make in SINCE_0_2.items()}, **found}
+        for _ in range(more_keys):
+            whole["recording_keys"] += f" {_recording_key()}"
+        if whole != found:
+            _write_once(path, whole, replace=True)
+    return whole
+
+
+def _recording_key() -> str:
+    return f"{secrets.token_hex(4)}:{secrets.token_hex(32)}"
 
 
 def _password() -> str:
     return "".join(secrets.choice(PASSWORD_ALPHABET) for _ in range(40))
 
 
-def _write_once(path: Path, content: dict[str, str]) -> None:
-    """Whole or not at all, and never over another process's file."""
+MAKERS: Mapping[str, Callable[[], str]] = {"recording_keys": _recording_key}
+SINCE_0_2: Mapping[str, Callable[[], str]] = {"link_key": _password, "recording_keys": _recording_key}
+
+
+def _write_once(path: Path, content: dict[str, Any], *, replace: bool = False) -> None:
+    """Whole or not at all, and never over another process's file unless told to `replace` it."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".secrets-")  # mode 0600
     try:
         with os.fdopen(handle, "w") as file:
             json.dump(content, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
+        if replace:
+            Path(name).replace(path)
+            return
         with contextlib.suppress(FileExistsError):
             os.link(name, path)
     finally:
-        Path(name).unlink()
+        Path(name).unlink(missing_ok=True)

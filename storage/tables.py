@@ -29,6 +29,13 @@ __all__ = [
     "person_queues",
     "person_skills",
     "queues",
+    "recording_chain",
+    "recording_contacts",
+    "recording_files",
+    "recording_log",
+    "recording_problems",
+    "recording_seats",
+    "recordings",
     "segments",
     "service_records",
     "skills",
@@ -310,4 +317,117 @@ service_records = Table(  # R2
     Index(None, "contact_at"),
     Index(None, "seat", "service_start_at"),
     Index(None, "address"),
+)
+
+# --- recordings: where each sound file is, what is in it, who heard it (owned by recordings) --------------------------
+
+recordings = Table(
+    "recordings",
+    metadata,
+    _id("recording"),  # the stem of the raw file's name
+    # from facts, written by the consumer alone
+    _text("item"),
+    _text("kind"),
+    _text("direction"),
+    _text("queue"),
+    _text("entry"),
+    _text("address"),
+    _text("task"),
+    _text("outcome"),
+    _time("started_at"),
+    _time("ended_at"),
+    _text("seats"),
+    _text("pauses"),
+    _text("breaks"),
+    _time("last_seq"),
+    # from the sound, written by the keeper alone
+    Column("state", Text, nullable=False, server_default="raw"),
+    _text("reason"),
+    _time("length"),
+    _text("problems"),
+    _count("tries"),
+    _time("retry_at"),
+    _flag("legal_hold"),
+    _time("expires_at"),
+    Index(None, "started_at"),
+    Index(None, "queue", "started_at"),
+    Index(None, "address", "started_at"),
+    Index(None, "outcome", "started_at"),
+    Index(None, "state", "started_at"),
+    Index(None, "length"),
+    Index(None, "expires_at"),
+    Index(None, "item"),
+)
+
+recording_seats = Table(  # everybody whose voice may be in it
+    "recording_seats",
+    metadata,
+    _to("recording", "recordings.recording", primary_key=True),
+    _id("seat"),
+    _time("started_at"),
+    Index(None, "seat", "started_at"),
+)
+
+recording_problems = Table(
+    "recording_problems",
+    metadata,
+    _to("recording", "recordings.recording", primary_key=True),
+    _id("problem"),
+    _time("started_at"),
+    Index(None, "problem", "started_at"),
+)
+
+recording_files = Table(
+    "recording_files",
+    metadata,
+    _to("recording", "recordings.recording", primary_key=True),
+    _text("file"),
+    _text("codec"),
+    _time("frames"),
+    _time("size"),  # bytes of the sound as it can be heard; the encrypted file is a little larger
+    _text("sha256"),
+    _text("key_id"),  # of the master key that wraps the file's own; erasing empties both
+    _text("wrapped_key"),
+    _text("checks"),
+    _text("peaks"),
+    _time("stored_at"),
+)
+
+recording_chain = Table(  # what was stored and erased; each link is made with the one before
+    "recording_chain",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    _text("recording"),
+    _text("what"),
+    _time("at"),
+    _text("sha256"),
+    _text("link"),
+    Index(None, "recording"),
+)
+
+recording_log = Table(  # who heard, took out, held or erased what
+    "recording_log",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    _time("at"),
+    _text("recording"),
+    _text("what"),
+    Column("by", Text, nullable=False, server_default="", quote=True),
+    _text("via"),
+    _text("detail"),
+    Index(None, "recording"),
+    Index(None, "at"),
+)
+
+recording_contacts = Table(  # what a recording will need of its contact; gone when the contact is over
+    "recording_contacts",
+    metadata,
+    _id("item"),
+    _text("direction"),
+    _text("entry"),
+    _text("address"),
+    _text("queue"),
+    _text("seats"),
+    _text("other"),
+    _time("last_seq"),
 )
