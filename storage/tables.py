@@ -429,5 +429,6 @@ recording_contacts = Table(  # what a recording will need of its contact; gone w
     _text("queue"),
     _text("seats"),
     _text("other"),
+    _text("joining"),
     _time("last_seq"),
 )

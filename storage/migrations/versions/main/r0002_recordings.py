@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("queue", sa.Text(), server_default="", nullable=False),
         sa.Column("seats", sa.Text(), server_default="", nullable=False),
         sa.Column("other", sa.Text(), server_default="", nullable=False),
+        sa.Column("joining", sa.Text(), server_default="", nullable=False),
         sa.Column("last_seq", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("item", name=op.f("pk_recording_contacts")),
     )

@@ -1,0 +1,133 @@
+"""Is everything still what was stored? The chain is made again link by link, and every file is read and compared."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import select
+
+from recordings import chain, index, store
+from recordings.model import Problem, State, StoredFile
+from recordings.seal import Damaged, KeyGone, Keyring
+from storage import tables
+from storage.session import Database
+from storage.settings import Secrets, Settings
+
+BATCH = 200
+
+
+class Wrong(StrEnum):
+    """What verifying can find."""
+
+    LINK_BROKEN = "link_broken"  # a link of the chain was changed, or one before it removed
+    CHAIN_CUT = "chain_cut"  # the newest links are gone
+    ROW_REMOVED = "row_removed"  # the chain names a recording that the index does not
+    NOT_CHAINED = "not_chained"  # the index names a file that the chain does not
+    FILE_MISSING = "file_missing"
+    FILE_CHANGED = "file_changed"
+    KEY_GONE = "key_gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong."""
+
+    wrong: Wrong
+    recording: str
+    say: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """`links` and `files` were looked at; all is well where there are no findings."""
+
+    links: int
+    files: int
+    findings: tuple[Finding, ...]
+
+
+Progress = Callable[[int, int], None]
+"""(files done, files in all)."""
+
+
+def verify(database: Database, settings: Settings, secrets: Secrets, progress: Progress | None = None) -> Verified:
+    """Everything, or as far as it can be read. Blocking: as long as reading all files takes."""
+    links, last, findings = _chain(database, settings, secrets)
+    keys = Keyring.read(secrets.recording_keys)
+    with database.read() as session:
+        known_rows = set(session.scalars(select(tables.recordings.c.recording)))
+        total = index.count_states(session)[State.STORED.value]
+    findings += [Finding(Wrong.ROW_REMOVED, recording) for recording in sorted(last.keys() - known_rows)]
+    done = 0
+    for file in _files(database):
+        known = last.get(file.recording)
+        if known is None or known.what != chain.STORED or known.sha256 != file.sha256:
+            findings.append(Finding(Wrong.NOT_CHAINED, file.recording))
+        found = verify_file(settings, file, keys)
+        if found is not None:
+            findings.append(found)
+            with database.write() as session:
+                index.mark_damaged(session, file.recording)
+        done += 1
+        if progress is not None:
+            progress(done, total)
+    return Verified(links, done, tuple(findings))
+
+
+def verify_file(settings: Settings, file: StoredFile, keys: Keyring) -> Finding | None:
+    """One file, read whole: each chunk's tag and the content's hash. None: it is what was stored."""
+    try:
+        digest = hashlib.sha256()
+        with store.unsealed(settings.store_dir, file, keys) as content:
+            while piece := content.read(1 << 16):
+                digest.update(piece)
+    except FileNotFoundError:
+        return Finding(Wrong.FILE_MISSING, file.recording, file.file)
+    except KeyGone as error:
+        return Finding(Wrong.KEY_GONE, file.recording, str(error))
+    except (Damaged, OSError) as error:
+        return Finding(Wrong.FILE_CHANGED, file.recording, str(error))
+    if digest.hexdigest() != file.sha256:
+        return Finding(Wrong.FILE_CHANGED, file.recording, Problem.DAMAGED.value)
+    return None
+
+
+def _chain(
+    database: Database, settings: Settings, secrets: Secrets
+) -> tuple[int, dict[str, chain.Link], list[Finding]]:
+    """How many links, the last one of each recording, and what is wrong with them."""
+    findings: list[Finding] = []
+    last: dict[str, chain.Link] = {}
+    by_seq: dict[int, str] = {}
+    head = chain.read_head(settings.store_dir)
+    count, end = 0, 0
+    with database.read() as session:
+        for link, broken in chain.broken(chain.links(session), chain.chain_key(secrets.link_key)):
+            count, end = count + 1, link.seq
+            last[link.recording] = link
+            if head is not None and link.seq == head[0]:
+                by_seq[link.seq] = link.link
+            if broken is not None:
+                findings.append(Finding(Wrong.LINK_BROKEN, link.recording, f"link {link.seq}"))
+    if head is not None and by_seq.get(head[0]) != head[1]:
+        findings.append(Finding(Wrong.CHAIN_CUT, "", f"link {head[0]} was there, the chain ends at {end}"))
+    return count, last, findings
+
+
+def _files(database: Database) -> Iterator[StoredFile]:
+    """The stored files, in batches, so that no transaction stays open while a file is read."""
+    files, row = tables.recording_files, tables.recordings.c
+    after = ""
+    while True:
+        joined = files.join(tables.recordings, row.recording == files.c.recording)
+        chosen = select(files).select_from(joined).where(row.state == State.STORED.value, files.c.recording > after)
+        with database.read() as session:
+            batch = session.execute(chosen.order_by(files.c.recording).limit(BATCH)).mappings().all()
+        if not batch:
+            return
+        for found in batch:
+            yield StoredFile(**found)
+        after = batch[-1]["recording"]
