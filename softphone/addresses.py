@@ -26,7 +26,12 @@ def address_of(user: str, host: str, display_name: str = "") -> str:
     return f"{shown}<{uri_of(user, host)}>"
 
 
-def target_of(to: str, server: str) -> str:
+def server_uri(server: str, transport: str = "udp") -> str:
+    """The address of a server itself; UDP is what goes without saying."""
+    return f"sip:{server}" + ("" if transport == "udp" else f";transport={transport}")
+
+
+def target_of(to: str, server: str, transport: str = "udp") -> str:
     """The SIP address to call: a full ``sip:`` address as it is, anything else at ``server``."""
     if not TARGET.fullmatch(to):
         raise PhoneError('an address to call has 1 to 256 visible characters and none of < > "')
@@ -34,7 +39,7 @@ def target_of(to: str, server: str) -> str:
         return to
     if not server:
         raise PhoneError(f"{to}: without --server only a full address such as sip:{to}@host can be called")
-    return uri_of(to, server)
+    return uri_of(to, server) + ("" if transport == "udp" else f";transport={transport}")
 
 
 def header_of(name: str, value: str) -> tuple[str, str]:

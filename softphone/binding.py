@@ -1,7 +1,7 @@
 """The part of pjsua2 that the phone uses, with types.
 
-pjsua2 (SWIG, ``pip install pjsua2-python``) ships no type information.  The declarations below are read by
-the type checker only; at run time the names come from the real library, and importing this module raises
+pjsua2 (SWIG; ``softphone.library`` says which of the two builds) ships no type information.  The declarations below
+are read by the type checker only; at run time the names come from the real library, and importing this module raises
 ``ImportError`` where it is not installed.  Signatures follow the PJSUA2 reference of pjproject 2.15.
 """
 
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     PJSIP_INV_STATE_CONFIRMED: int
     PJSIP_INV_STATE_DISCONNECTED: int
     PJSIP_TRANSPORT_UDP: int
+    PJSIP_TRANSPORT_TCP: int
+    PJSIP_TRANSPORT_TLS: int
+    PJMEDIA_SRTP_MANDATORY: int
+    PJSUA_SND_DEV_SPEAKER_ONLY: int
+    PJSUA_SND_DEV_NO_IMMEDIATE_OPEN: int
 
     class Error(Exception):
         """What every refused call raises; ``status`` is a pj_status_t."""
@@ -48,6 +53,22 @@ if TYPE_CHECKING:
     class AudioMedia:
         def startTransmit(self, sink: AudioMedia) -> None: ...
         def stopTransmit(self, sink: AudioMedia) -> None: ...
+        def adjustRxLevel(self, level: float) -> None: ...
+        def adjustTxLevel(self, level: float) -> None: ...
+        def getRxLevel(self) -> int: ...
+        def getTxLevel(self) -> int: ...
+
+    class AudDevManager:
+        def getDevCount(self) -> int: ...
+        def getDevInfo(self, number: int) -> Any: ...
+        def refreshDevs(self) -> None: ...
+        def getCaptureDevMedia(self) -> AudioMedia: ...
+        def getPlaybackDevMedia(self) -> AudioMedia: ...
+        def setCaptureDev(self, number: int) -> None: ...
+        def setPlaybackDev(self, number: int) -> None: ...
+        def setSndDevMode(self, mode: int) -> None: ...
+        def setNullDev(self) -> None: ...
+        def setNoDev(self) -> object: ...
 
     class AudioMediaPlayer(AudioMedia):
         def createPlayer(self, file_name: str, options: int = ...) -> None: ...
@@ -108,6 +129,7 @@ if TYPE_CHECKING:
     class TransportConfig:
         port: int
         boundAddress: str
+        tlsConfig: Any
 
     class Endpoint:
         def libCreate(self) -> None: ...
@@ -115,7 +137,7 @@ if TYPE_CHECKING:
         def libStart(self) -> None: ...
         def libDestroy(self, flags: int = ...) -> None: ...
         def libHandleEvents(self, msec: int) -> int: ...
-        def audDevManager(self) -> Any: ...
+        def audDevManager(self) -> AudDevManager: ...
         def transportCreate(self, kind: int, cfg: TransportConfig) -> int: ...
         def transportGetInfo(self, no: int) -> Any: ...
         def codecEnum2(self) -> Any: ...
@@ -124,10 +146,13 @@ if TYPE_CHECKING:
 else:
     from pjsua2 import (  # noqa: F401  (names that phone.py takes from here)
         PJMEDIA_FORMAT_PCM,
+        PJMEDIA_SRTP_MANDATORY,
         PJMEDIA_TYPE_AUDIO,
         PJSIP_INV_STATE_CONFIRMED,
         PJSIP_INV_STATE_DISCONNECTED,
         PJSIP_INV_STATE_EARLY,
+        PJSIP_TRANSPORT_TCP,
+        PJSIP_TRANSPORT_TLS,
         PJSIP_TRANSPORT_UDP,
         PJSUA_CALL_MEDIA_ACTIVE,
         PJSUA_CALL_MEDIA_LOCAL_HOLD,
@@ -137,8 +162,11 @@ else:
         PJSUA_DESTROY_NO_NETWORK,
         PJSUA_INVALID_ID,
         PJSUA_SIP_TIMER_INACTIVE,
+        PJSUA_SND_DEV_NO_IMMEDIATE_OPEN,
+        PJSUA_SND_DEV_SPEAKER_ONLY,
         Account,
         AccountConfig,
+        AudDevManager,
         AudioMedia,
         AudioMediaPlayer,
         AudioMediaPort,

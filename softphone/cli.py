@@ -12,34 +12,34 @@ import contextlib
 import json
 import os
 import queue
-import re
 import signal
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from enum import IntEnum
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from softphone import tones
+from softphone import options, tones
+from softphone.console import Console, keys_of_terminal, read_keys
+from softphone.devices import NoSound, as_lines, usable
 from softphone.errors import PhoneError
 from softphone.events import as_json
+from softphone.library import HOW_TO_BUILD, choose
 from softphone.session import CommandError, Manner, Quit, Session, check_wav
 from softphone.settings import RegisterResult, Settings
 
 if TYPE_CHECKING:
     from softphone.phone import Phone
 
-ENVIRONMENT_VARIABLE = "RINGSIDE_PHONE_PASSWORD"
 REFUSED = frozenset({401, 403, 404, 407})
 """Answers to REGISTER that say: this extension with this password, no. Anything else is a dead server."""
-REGISTER_LIMIT_S = 5.0
 CLOSE_LIMIT_S = 8.0
 LINE_LIMIT = 8192
-HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 class Exit(IntEnum):
@@ -49,86 +49,15 @@ class Exit(IntEnum):
     WRONG_PASSWORD = 3
     SERVER_DEAD = 4
     NOT_INSTALLED = 5
-
-
-def _number(low: int, high: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        value = int(text)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text} is not between {low} and {high}")
-        return value
-
-    return convert
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 86_400:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds up to 86400")
-    return value
-
-
-def _server(text: str) -> str:
-    host, _, port = text.partition(":")
-    fits = HOST.fullmatch(host) and (not port or (port.isdecimal() and 0 < int(port) <= 65_535))
-    if text and not fits:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST or HOST:PORT")
-    return text
-
-
-def _tone_list(text: str) -> tuple[int, ...]:
-    one = _number(1, tones.RATE // 2 - 1)
-    return tuple(one(part) for part in text.split(","))
-
-
-def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
-        prog="ringside phone",
-        description="A SIP phone: JSON events on standard output, JSON commands on standard input, one a line.",
-        epilog=f"The password comes from --password-file or the environment variable {ENVIRONMENT_VARIABLE}. "
-        'Commands: {"do": "call", "to": "81"}, answer, decline (code), hold, resume, mute, unmute, dtmf (digits), '
-        "play (file | tone), transfer (to), join (other), hears, stats, calls, register, unregister, hangup, quit. "
-        "Exit: 0 ended as asked, 2 wrong usage, 3 extension or password refused, 4 server does not answer, "
-        "5 pjsua2 is not installed.",
-    )
-    p.add_argument("--extension", required=True, help="who we are: the user part of our SIP address")
-    p.add_argument("--server", default="", type=_server, metavar="HOST[:PORT]", help="where to register and to call")
-    p.add_argument("--password-file", type=Path, metavar="FILE")
-    p.add_argument("--no-register", action="store_true", help="call as an anonymous account, without a password")
-    p.add_argument("--display-name", default="", help="the name shown to those we call")
-    p.add_argument("--auto-answer", type=_seconds, metavar="SECONDS", help="answer each call after that time")
-    sound = p.add_mutually_exclusive_group()
-    sound.add_argument("--play", type=Path, metavar="FILE", help="WAV (mono, 16 bit) to play into each call")
-    sound.add_argument("--tone", type=_number(1, tones.RATE // 2 - 1), metavar="HZ", help="play a tone instead")
-    p.add_argument("--record", type=Path, metavar="FILE", help="record what we hear; call N goes to FILE-N")
-    p.add_argument("--listen", action="store_true", help="tell which tones are heard, whenever that changes")
-    p.add_argument("--tones", type=_tone_list, default=tones.KNOWN, metavar="HZ,HZ", help="the tones to know")
-    p.add_argument("--address", default="", help="our own IP address (127.0.0.1 for a server on this machine)")
-    p.add_argument("--local-port", type=_number(0, 65_535), default=0, metavar="PORT", help="SIP (0: any)")
-    p.add_argument("--rtp-port", type=_number(0, 65_000), default=0, metavar="PORT", help="first of sound (0: any)")
-    p.add_argument("--register-timeout", type=_seconds, default=REGISTER_LIMIT_S, metavar="SECONDS")
-    p.add_argument("--stay", action="store_true", help="go on when standard input ends")
-    return p
-
-
-def _password(args: argparse.Namespace) -> str:
-    if args.password_file is not None:
-        return str(args.password_file.read_text(encoding="utf-8").strip())
-    return os.environ.pop(ENVIRONMENT_VARIABLE, "")
-
-
-def _own_address(args: argparse.Namespace) -> str:
-    if args.address:
-        return str(args.address)
-    host = args.server.rpartition(":")[0] or args.server
-    return "127.0.0.1" if not host or host == "localhost" or host.startswith("127.") else ""
+    NO_SOUND = 6
 
 
 class _Output:
     """Writes lines from a thread of its own, so that a slow reader cannot stop the phone. The real standard
     output is kept for JSON alone: the library prints its start-up lines there, which nobody needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, console: Console | None) -> None:
+        self.console = console
         sys.stdout.flush()
         self._kept = os.dup(1)
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -141,12 +70,22 @@ class _Output:
         self._thread.start()
 
     def say(self, message: dict[str, Any]) -> None:
-        self._lines.put(json.dumps(message, ensure_ascii=False))
+        if self.console is None:
+            self.write(json.dumps(message, ensure_ascii=False))
+        elif shown := self.console.tell(message):
+            self._lines.put(shown)
+
+    def show(self, text: str) -> None:
+        if text:
+            self._lines.put(text)
+
+    def write(self, line: str) -> None:
+        self._lines.put(line + "\n")
 
     def _write(self) -> None:
         try:
             while (line := self._lines.get()) is not None:
-                self._file.write(line + "\n")
+                self._file.write(line)
                 self._file.flush()
         except OSError:  # nobody reads any more
             self.when_broken()
@@ -219,36 +158,39 @@ def _usage(text: str) -> int:
 def run(argv: Sequence[str]) -> int:
     """The program; its exit code. At most one a process, since pjsua2 allows no more."""
     try:
-        args = parser().parse_args(argv)
-        password = _password(args)
-        registers = bool(args.server) and not args.no_register
+        args = options.parser().parse_args(argv)
+        if fault := options.fault_of(args):
+            return _usage(fault)
+        password = options.password_of(args)
+        registers = bool(args.server) and not args.no_register and not args.list_devices
         if registers and not password:
-            return _usage(f"a password is needed: --password-file FILE, or {ENVIRONMENT_VARIABLE} in the environment")
-        if args.play is not None:
-            check_wav(args.play)
+            return _usage(
+                f"a password is needed: --password-file FILE, or {options.ENVIRONMENT_VARIABLE} in the environment"
+            )
+        for file in (args.play, args.ring):
+            if file is not None:
+                check_wav(file)
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else Exit.USAGE
     except (CommandError, OSError, UnicodeDecodeError) as error:
         return _usage(str(error))
     try:
+        choose(options.wants_sound(args))
         from softphone import phone as library
     except ImportError as error:
         print(
-            f"ringside phone: pjsua2 cannot be loaded ({error}). It comes with the extra 'softphone': "
-            "pip install 'ringside[softphone]' (or pip install pjsua2-python)",
+            f"ringside phone: pjsua2 cannot be loaded ({error}). For robots it comes with the extra 'softphone': "
+            "pip install 'ringside[softphone]' (or pip install pjsua2-python). For a person with a headset build the "
+            f"one that has sound: {HOW_TO_BUILD}",
             file=sys.stderr,
         )
         return Exit.NOT_INSTALLED
-    settings = Settings(
-        user=args.extension,
-        display_name=args.display_name,
-        server=args.server,
-        password=password,
-        address=_own_address(args),
-        local_port=args.local_port,
-        rtp_port=args.rtp_port,
-    )
-    output = _Output()
+    if args.list_devices:
+        return _list_devices(args.json)
+    settings = options.settings_of(args, password)
+    terminal = not args.json and bool(args.person) and sys.stdin.isatty() and sys.stdout.isatty()
+    console = Console(settings.user) if terminal else None
+    output = _Output(console)
     try:
         with tempfile.TemporaryDirectory(prefix="ringside-phone-") as scratch:
             return _session(args, settings, library, output, Path(scratch), registers)
@@ -256,10 +198,31 @@ def run(argv: Sequence[str]) -> int:
         output.close()
 
 
+def _list_devices(as_objects: bool) -> int:
+    """Print the devices, without a phone; the exit code."""
+    from softphone.engine import sound_devices
+
+    output = _Output(None)
+    try:
+        found = sound_devices()
+    except PhoneError as error:
+        output.close()
+        print(f"ringside phone: {error}", file=sys.stderr)
+        return Exit.NO_SOUND
+    if as_objects:
+        output.say({"event": "devices", "devices": [asdict(device) for device in usable(found)]})
+    else:
+        for line in as_lines(found):
+            output.write(line)
+    output.close()
+    return Exit.OK
+
+
 def _session(
     args: argparse.Namespace, settings: Settings, library: ModuleType, output: _Output, scratch: Path, registers: bool
 ) -> int:
-    manner = Manner(args.auto_answer, args.listen, args.tones, args.register_timeout)
+    meters = args.meters or output.console is not None
+    manner = Manner(args.auto_answer, args.listen, args.tones, args.register_timeout, settings.sound, meters)
     session = Session(manner, output.say, scratch)
     output.when_broken = lambda: session.inbox.put(Quit())
     play: Path | None = args.play
@@ -269,23 +232,42 @@ def _session(
         phone = library.Phone(settings, session.inbox.put, play=play, record=args.record)
     except PhoneError as error:
         output.say({"event": "error", "say": f"the phone cannot start: {error}"})
-        return Exit.FAILED
+        print(f"ringside phone: {error}", file=sys.stderr)
+        return Exit.NO_SOUND if isinstance(error, NoSound) else Exit.FAILED
     try:
         with _signals(lambda: session.inbox.put(Quit())):
             output.say({"event": "ready", "at": time.monotonic(), "uri": phone.uri, "port": phone.port})
             if registers and (refused := _register(args, phone, session, output)) is not None:
                 return refused
-            reader = threading.Thread(
-                target=_read_lines, args=(session.inbox.put, args.stay), name="input", daemon=True
-            )
-            reader.start()
-            session.run(phone)
+            with _input(session, output, args.stay):
+                session.run(phone)
             return Exit.OK
     finally:
         watch = _last_resort(CLOSE_LIMIT_S)
         phone.close()
         _drain(session, output)
         watch.cancel()
+
+
+@contextlib.contextmanager
+def _input(session: Session, output: _Output, stay: bool) -> Iterator[None]:
+    """Read lines, or a person's keys, in a thread of its own."""
+    console, put = output.console, session.inbox.put
+    if console is None:
+        threading.Thread(target=_read_lines, args=(put, stay), name="input", daemon=True).start()
+        yield
+        return
+
+    def pressed(key: str) -> None:
+        line, shown = console.press(key)
+        output.show(shown)
+        if line:
+            put(line)
+
+    with keys_of_terminal():
+        output.show(console.greeting())
+        threading.Thread(target=read_keys, args=(pressed, lambda: put(Quit())), name="keys", daemon=True).start()
+        yield
 
 
 def _register(args: argparse.Namespace, phone: Phone, session: Session, output: _Output) -> Exit | None:

@@ -14,6 +14,7 @@ second abort it (40 a second are fine). Put a server before a phone that strange
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import os
@@ -28,7 +29,8 @@ from typing import TypeVar
 
 from softphone import binding as pj
 from softphone import tones
-from softphone.addresses import address_of
+from softphone.addresses import address_of, server_uri
+from softphone.devices import NO_DEVICE, NO_SOUND_BUILD, Device, NoSound, usable
 from softphone.errors import PhoneBusy, PhoneError
 from softphone.events import (
     Answered,
@@ -40,20 +42,33 @@ from softphone.events import (
     Registered,
     RegisterFailed,
     Ringing,
+    SoundFailed,
     Unregistered,
     Who,
 )
 from softphone.legs import Account, Ear, Leg, guarded, parameters
-from softphone.settings import RegisterResult, Settings
+from softphone.library import own_build_loaded
+from softphone.settings import RegisterResult, Settings, SoundSettings, Transport
+from softphone.sound import Sound, listed, quiet
 
 T = TypeVar("T")
 
 MAX_CALLS = 4
 """Calls at once in a process: the limit compiled into pjsua2-python 2.15.1."""
+SOUND_RATE = 16_000
+"""Of the bridge and the devices of a phone with sound, in Hz: what G.722 and a headset's microphone carry."""
+ECHO_TAIL_MS = 200
+MACHINE_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 FINISH_S = 1.0
 """How long a recording may take to be complete after its call; seen: 20 to 40 ms."""
 PJ_EINVALIDOP = 70013
 PJSIP_EFAILEDCREDENTIAL = 171100
+
+_TRANSPORTS: dict[Transport, int] = {
+    "udp": pj.PJSIP_TRANSPORT_UDP,
+    "tcp": pj.PJSIP_TRANSPORT_TCP,
+    "tls": pj.PJSIP_TRANSPORT_TLS,
+}
 
 
 class Engine:
@@ -69,6 +84,7 @@ class Engine:
         self.wants_registration = False
         self.registration: Future[RegisterResult] | None = None
         self.gone: threading.Event | None = None
+        self.sound: Sound | None = None
         self._ears: list[Ear] = []
         self._unfinished: dict[int, tuple[str, float]] = {}
         self._numbers = itertools.count(1)
@@ -113,17 +129,20 @@ class Engine:
         config.uaConfig.mainThreadOnly = True
         config.uaConfig.maxCalls = MAX_CALLS
         config.uaConfig.userAgent = "ringside-phone"
-        config.medConfig.clockRate = config.medConfig.sndClockRate = tones.RATE
-        config.medConfig.ecTailLen = 0
+        rate = tones.RATE if s.sound is None else SOUND_RATE
+        config.medConfig.clockRate = config.medConfig.sndClockRate = rate
+        config.medConfig.ecTailLen = ECHO_TAIL_MS if s.sound is not None and s.sound.echo_cancel else 0
         config.medConfig.noVad = True
-        config.medConfig.quality = 2
-        self._endpoint.libInit(config)
+        config.medConfig.quality = 2 if s.sound is None else 4
+        config.medConfig.sndAutoCloseTime = -1  # softphone.sound opens and closes
+        with quiet() if s.sound is not None else contextlib.nullcontext():
+            self._endpoint.libInit(config)
         self._endpoint.audDevManager().setNullDev()
-        transport = pj.TransportConfig()
-        transport.port, transport.boundAddress = s.local_port, s.address
-        number = self._endpoint.transportCreate(pj.PJSIP_TRANSPORT_UDP, transport)
+        number = self._endpoint.transportCreate(_TRANSPORTS[s.secrecy.transport], self._transport())
         port = int(self._endpoint.transportGetInfo(number).localName.rsplit(":", 1)[1])
         self._endpoint.libStart()
+        if s.sound is not None:
+            self._open_sound(s.sound)
         known = {codec.codecId for codec in self._endpoint.codecEnum2()}
         for codec in sorted(known):
             self._endpoint.codecSetPriority(codec, 0)
@@ -135,13 +154,28 @@ class Engine:
         self.account.create(self._identity(port))
         return port
 
+    def _transport(self) -> pj.TransportConfig:
+        s = self.settings
+        transport = pj.TransportConfig()
+        transport.port, transport.boundAddress = s.local_port, s.address
+        if s.secrecy.transport == "tls":
+            transport.tlsConfig.verifyServer = not s.secrecy.any_server
+            transport.tlsConfig.CaListFile = s.secrecy.authorities or MACHINE_AUTHORITIES
+        return transport
+
+    def _open_sound(self, settings: SoundSettings) -> None:
+        manager = self._endpoint.audDevManager()
+        if not own_build_loaded():
+            raise NoSound(NO_SOUND_BUILD)
+        self.sound = Sound(manager, settings)
+
     def _identity(self, port: int) -> pj.AccountConfig:
         s = self.settings
         config = pj.AccountConfig()
         own = f"{s.address or '127.0.0.1'}:{port}"
         config.idUri = address_of(s.user, s.server or own, s.display_name)
         if s.server:
-            config.regConfig.registrarUri = f"sip:{s.server}"
+            config.regConfig.registrarUri = server_uri(s.server, s.secrecy.transport)
             config.regConfig.registerOnAdd = False
             config.regConfig.timeoutSec = s.expires_s
             config.regConfig.retryIntervalSec = config.regConfig.firstRetryIntervalSec = 5
@@ -151,6 +185,9 @@ class Engine:
         # 50 tries of two ports each: phones of one machine start 100 ports apart
         transport.port = s.rtp_port or 30_000 + 100 * (os.getpid() % 280)
         transport.boundAddress = s.address
+        if s.secrecy.srtp:
+            config.mediaConfig.srtpUse = pj.PJMEDIA_SRTP_MANDATORY
+            config.mediaConfig.srtpSecureSignaling = 1  # the keys are in SIP: TLS at least to the server
         config.callConfig.timerUse = pj.PJSUA_SIP_TIMER_INACTIVE
         return config
 
@@ -170,12 +207,15 @@ class Engine:
             self.drop(number)
         self._until(lambda: not self._unfinished, time.monotonic() + FINISH_S)
         self.account.shutdown()
+        if self.sound is not None:
+            self.sound.close()
         self._running = False
         self._destroy()
 
     def _destroy(self) -> None:
         """Free every pjsua2 object that is left, then the library."""
         del self.account
+        self.sound = None
         self._ears.clear()
         gc.collect()
         # the calls and the registration are gone already: without this flag it waits a second more for them
@@ -210,6 +250,8 @@ class Engine:
         if leg is None:
             return
         self.last_call = time.monotonic()
+        if self.sound is not None:
+            self.sound.leave(number)
         if leg.ear is not None:
             leg.ear.forget()
             self._ears.append(leg.ear)
@@ -236,6 +278,11 @@ class Engine:
             leg.media.startTransmit(leg.recorder)
         if leg.ear is not None:
             leg.media.startTransmit(leg.ear)
+        if self.sound is not None:
+            try:
+                self.sound.join(leg.number, leg.media, leg.muted)
+            except PhoneError as error:
+                self.tell(SoundFailed(time.monotonic(), str(error)))
 
     def _equip(self, leg: Leg) -> None:
         if leg.player is None and self._play is not None:
@@ -260,6 +307,8 @@ class Engine:
             self.wire(leg)
         else:
             leg.media = None
+            if self.sound is not None:
+                self.sound.leave(leg.number)
         self.tell(Media(time.monotonic(), leg.number, status))
 
     def on_state(self, leg: Leg, state: int, code: int, reason: str) -> None:
@@ -329,6 +378,28 @@ def _plain(error: Exception) -> PhoneError:
         return PhoneError(f"{type(error).__name__}: {error}")
     text = f"{error.reason or 'refused by pjsua2'} (status {error.status})"
     return PhoneBusy(text) if error.status == PJ_EINVALIDOP else PhoneError(text)
+
+
+def sound_devices() -> list[Device]:
+    """The sound devices, asked of a library of its own: no phone may run in this process. Raises PhoneError."""
+    if not own_build_loaded():
+        raise NoSound(NO_SOUND_BUILD)
+    endpoint = pj.Endpoint()
+    try:
+        endpoint.libCreate()
+        config = pj.EpConfig()
+        config.logConfig.level = config.logConfig.consoleLevel = 0
+        config.uaConfig.threadCnt = 0
+        with quiet():
+            endpoint.libInit(config)
+        found = listed(endpoint.audDevManager())
+    except pj.Error as error:
+        raise _plain(error) from None
+    finally:
+        endpoint.libDestroy(pj.PJSUA_DESTROY_NO_NETWORK)
+    if not usable(found):
+        raise NoSound(NO_DEVICE)
+    return found
 
 
 def player_of(path: Path) -> pj.AudioMediaPlayer:

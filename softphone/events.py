@@ -149,6 +149,31 @@ class Replaced:
     new_call: int
 
 
+@dataclass(frozen=True, slots=True)
+class Rings:
+    """What is to be heard of waiting calls now: the ringer, a soft beep beside the call that is up, or nothing."""
+
+    at: float
+    sound: str
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """How loud microphone and speaker are, in dB; 0 is a sine of full scale, -60 is silence."""
+
+    at: float
+    microphone: float
+    speaker: float
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFailed:
+    """A device could not be opened, so a call is without sound; ``say`` tells a person what to do."""
+
+    at: float
+    say: str
+
+
 Event = (
     Registered
     | RegisterFailed
@@ -165,6 +190,9 @@ Event = (
     | TransferRequested
     | TransferProgress
     | Replaced
+    | Rings
+    | Levels
+    | SoundFailed
 )
 
 NAMES: dict[type, str] = {
@@ -183,6 +211,9 @@ NAMES: dict[type, str] = {
     TransferRequested: "transfer-requested",
     TransferProgress: "transfer",
     Replaced: "replaced",
+    Rings: "rings",
+    Levels: "levels",
+    SoundFailed: "sound-failed",
 }
 
 

@@ -17,11 +17,14 @@ from typing import TypeVar
 from softphone import binding as pj
 from softphone import tones
 from softphone.addresses import header_of, target_of, uri_of
+from softphone.devices import Device, Role
 from softphone.engine import MAX_CALLS, Engine, player_of
 from softphone.errors import PhoneBusy, PhoneError
-from softphone.events import Calling, Event, RegisterFailed
+from softphone.events import Calling, Event, Levels, RegisterFailed
 from softphone.legs import Leg, parameters
+from softphone.ring import Ring
 from softphone.settings import RegisterResult, Settings, Stats
+from softphone.sound import Sound
 
 T = TypeVar("T")
 
@@ -101,7 +104,7 @@ class Phone:
 
     def call(self, to: str, headers: Mapping[str, str] | None = None) -> int:
         """Call a number at the server or a full address; the number of the new call."""
-        target = target_of(to, self.settings.server)
+        target = target_of(to, self.settings.server, self.settings.secrecy.transport)
         extra = [header_of(name, value) for name, value in (headers or {}).items()]
         time.sleep(max(0.0, self._engine.last_call + CALL_GAP_S - time.monotonic()))
 
@@ -180,7 +183,7 @@ class Phone:
 
     def transfer(self, number: int, to: str) -> None:
         """Blind transfer (REFER). Events follow; on success our own leg is hung up."""
-        target = target_of(to, self.settings.server)
+        target = target_of(to, self.settings.server, self.settings.secrecy.transport)
         self._engine.do(lambda: self._engine.leg(number).xfer(target, parameters()))
 
     def transfer_attended(self, number: int, other: int) -> None:
@@ -203,6 +206,49 @@ class Phone:
             return Stats(int(rx.pkt), int(rx.loss), int(tx.pkt), int(rx.jitterUsec.mean))
 
         return self._engine.do(go)
+
+    # -- sound ------------------------------------------------------------------------------------------
+
+    def _with_sound(self, job: Callable[[Sound], T]) -> T:
+        def go() -> T:
+            if self._engine.sound is None:
+                raise PhoneError("this phone runs without sound; start it with --sound")
+            return job(self._engine.sound)
+
+        return self._engine.do(go)
+
+    def devices(self) -> list[Device]:
+        """The sound devices there are now."""
+        return self._with_sound(lambda sound: sound.devices())
+
+    def chosen(self) -> dict[Role, Device]:
+        """The devices in use."""
+        return self._with_sound(lambda sound: sound.chosen())
+
+    def use(self, wanted: Mapping[Role, str]) -> dict[Role, Device]:
+        """Take other devices, by number or name; all that are in use now."""
+        return self._with_sound(lambda sound: sound.use(wanted))
+
+    def volume(self, role: Role, percent: int) -> dict[Role, int]:
+        """Set a volume; all of them."""
+        return self._with_sound(lambda sound: sound.volume(role, percent))
+
+    def levels(self) -> Levels:
+        """How loud microphone and speaker are."""
+        microphone, speaker = self._with_sound(lambda sound: sound.levels())
+        return Levels(time.monotonic(), microphone, speaker)
+
+    def ring(self, kind: Ring, files: Mapping[Ring, Path]) -> None:
+        """Ring, knock, or fall silent."""
+        self._with_sound(lambda sound: sound.ring(kind, files))
+
+    def try_out(self, role: Role, file: Path) -> None:
+        """Play a tone at the speaker or the ringer, or the microphone in one's own ear, until ``silence``."""
+        self._with_sound(lambda sound: sound.loop() if role == "microphone" else sound.play(file, role))
+
+    def silence(self) -> None:
+        """End ``ring`` or ``try_out``."""
+        self._with_sound(lambda sound: sound.silence())
 
     def active(self) -> tuple[int, ...]:
         """The numbers of the calls now up or ringing, oldest first."""

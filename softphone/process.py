@@ -95,11 +95,14 @@ class PhoneProcess:
         local_port: int = 0,
         rtp_port: int = 0,
         register_timeout: float | None = None,
+        arguments: Iterable[str] = (),
+        environment: Mapping[str, str] | None = None,
         wait: bool = True,
     ) -> Self:
         """Start a phone and wait until it is ready, and registered if it is to be (``server`` and
         ``register``). Raises PhoneGone when it ends instead: wrong password, dead server. ``wait=False``
-        returns at once. ``extension`` and ``display_name`` may be any text without NUL."""
+        returns at once. ``arguments`` are further options of the program (``ringside phone --help``), ``environment``
+        is added to ours. ``extension`` and ``display_name`` may be any text without NUL."""
         options: dict[str, object | None] = {
             "extension": extension,
             "server": server or None,
@@ -116,6 +119,7 @@ class PhoneProcess:
         }
         argv = [f"--{name}={value}" for name, value in options.items() if value is not None]
         argv += ["--listen"] * listen + ["--no-register"] * (not register)
+        argv += arguments
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # what lies in the current folder is not for the phone to import
@@ -125,7 +129,7 @@ class PhoneProcess:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=_environment(password),
+            env={**_environment(password), **(environment or {})},
             start_new_session=True,
         )
         phone = cls(process, extension)

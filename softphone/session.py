@@ -13,19 +13,26 @@ import json
 import queue
 import time
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from softphone import tones
+from softphone.devices import ROLES, Device, Role, usable
 from softphone.errors import PhoneError
-from softphone.events import Answered, Ended, Event, Heard, Incoming, Media, as_json
+from softphone.events import Answered, Ended, Event, Heard, Incoming, Media, Rings, as_json
+from softphone.ring import Ring, ring_files, ring_for
+from softphone.settings import MAX_VOLUME, SoundSettings
 
 if TYPE_CHECKING:
     from softphone.phone import Phone
 
 LISTEN_EVERY_S = 0.1
+TRIAL_S = 3.0
+TRIAL_HZ = 440
+ECHO_NUMBER = "*43"
+"""Asterisk's usual number for it, and the one of Ringside's dial plan."""
 
 
 class CommandError(Exception):
@@ -35,12 +42,14 @@ class CommandError(Exception):
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How the phone behaves by itself: seconds until it answers (None: by hand), whether it tells what it hears,
-    the tones it knows, and how long to wait for the server."""
+    the tones it knows, how long to wait for the server, its sound (None: a robot's), and whether it tells levels."""
 
     auto_answer_s: float | None
     listen: bool
     tones: tuple[int, ...]
     register_limit_s: float
+    sound: SoundSettings | None = None
+    meters: bool = False
 
 
 class Quit:
@@ -58,6 +67,10 @@ class Session:
         self._up: set[int] = set()
         self._waiting: set[int] = set()
         self._heard: dict[int, frozenset[int]] = {}
+        self._ringing: Ring = "none"
+        self._meters, self._metering = manner.meters, False
+        self._trial = 0
+        self._rings = ring_files(scratch, manner.sound.ring) if manner.sound is not None else {}
         self._phone: Phone
 
     def run(self, phone: Phone) -> None:
@@ -103,6 +116,38 @@ class Session:
                 self._waiting.discard(number)
                 self._up.discard(number)
                 self._heard.pop(number, None)
+        if self._manner.sound is not None:
+            self._ring()
+            self._meter()
+
+    # -- sound ------------------------------------------------------------------------------------------
+
+    def _ring(self) -> None:
+        """Ring as the calls that wait and those that are up ask for."""
+        wanted = ring_for(self._waiting, self._up)
+        if wanted == self._ringing:
+            return
+        self._ringing = wanted
+        self._trial += 1  # a tone being tried out is over
+        self._quietly(lambda: self._phone.ring(wanted, self._rings))
+        self._say(as_json(Rings(time.monotonic(), wanted)))
+
+    def _meter(self) -> None:
+        """Tell the levels from the first call that is up until the last has ended."""
+        if self._meters and self._up and not self._metering:
+            self._metering = True
+            self._after(LISTEN_EVERY_S, self._tell_levels)
+
+    def _tell_levels(self) -> None:
+        self._metering = False
+        with contextlib.suppress(PhoneError):
+            if self._meters and self._up:
+                self._say(as_json(self._phone.levels()))
+        self._meter()
+
+    def _end_trial(self, trial: int) -> None:
+        if trial == self._trial:
+            self._quietly(self._phone.silence)
 
     def _answer_by_itself(self, number: int) -> None:
         """Not while another call is up: a person has one pair of ears; the call rings on until that ends."""
@@ -176,6 +221,9 @@ class Session:
         if number not in self._waiting:
             raise CommandError(f"call {number} is not waiting to be answered")
         self._phone.answer(number, code)
+        if self._manner.sound is not None and code >= 200:
+            self._waiting.discard(number)
+            self._ring()
         return {"call": number}
 
     def _do_decline(self, order: dict[str, Any]) -> dict[str, Any]:
@@ -249,6 +297,57 @@ class Session:
     def _do_unregister(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"confirmed": self._phone.unregister()}
 
+    def _do_devices(self, _: dict[str, Any]) -> dict[str, Any]:
+        found = [asdict(device) for device in usable(self._phone.devices())]
+        return {"devices": found, "chosen": _names(self._phone.chosen())}
+
+    def _do_use(self, order: dict[str, Any]) -> dict[str, Any]:
+        wanted = {role: str(order[role]) for role in ROLES if isinstance(order.get(role), (str, int))}
+        if not wanted:
+            raise CommandError(f"use needs a device for one of {', '.join(ROLES)}")
+        return {"chosen": _names(self._phone.use(wanted))}
+
+    def _do_volume(self, order: dict[str, Any]) -> dict[str, Any]:
+        wanted = {role: _integer(order, role, 100, 0, MAX_VOLUME) for role in ROLES if role in order}
+        if not wanted:
+            raise CommandError(f"volume needs a percentage for one of {', '.join(ROLES)}")
+        volumes: dict[Role, int] = {}
+        for role, percent in wanted.items():
+            volumes = self._phone.volume(role, percent)
+        return {"volumes": volumes}
+
+    def _do_levels(self, _: dict[str, Any]) -> dict[str, Any]:
+        now = self._phone.levels()
+        return {"microphone": now.microphone, "speaker": now.speaker}
+
+    def _do_meters(self, order: dict[str, Any]) -> dict[str, Any]:
+        if type(order.get("on")) is not bool:
+            raise CommandError('meters needs "on": true or false')
+        self._meters = order["on"]
+        self._meter()
+        return {"on": self._meters}
+
+    def _do_try(self, order: dict[str, Any]) -> dict[str, Any]:
+        """A tone at the speaker, ringing at the ringer, or the microphone in one's own ear, for three seconds."""
+        role = next((role for role in ROLES if role == order.get("what")), None)
+        if role is None:
+            raise CommandError(f'try needs "what": one of {", ".join(ROLES)}')
+        if self._up or self._waiting:
+            raise CommandError("not during a call")
+        self._trial = trial = self._trial + 1
+        tone = tones.write_tone(self._scratch / "try.wav", TRIAL_HZ)
+        self._phone.try_out(role, self._rings.get("ring", tone) if role == "ringer" else tone)
+        self._after(TRIAL_S, lambda: self._end_trial(trial))
+        return {"what": role, "seconds": TRIAL_S}
+
+    def _do_silence(self, _: dict[str, Any]) -> dict[str, Any]:
+        self._phone.silence()
+        return {}
+
+    def _do_echo(self, _: dict[str, Any]) -> dict[str, Any]:
+        """Call the server's echo: what one says comes back over the whole way."""
+        return {"call": self._phone.call(ECHO_NUMBER)}
+
     def _do_calls(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"calls": list(self._phone.active()), "waiting": sorted(self._waiting), "up": sorted(self._up)}
 
@@ -268,10 +367,22 @@ COMMANDS: dict[str, Callable[[Session, dict[str, Any]], dict[str, Any]]] = {
     "hears": Session._do_hears,
     "stats": Session._do_stats,
     "calls": Session._do_calls,
+    "devices": Session._do_devices,
+    "use": Session._do_use,
+    "volume": Session._do_volume,
+    "levels": Session._do_levels,
+    "meters": Session._do_meters,
+    "try": Session._do_try,
+    "silence": Session._do_silence,
+    "echo": Session._do_echo,
     "hangup": Session._do_hangup,
     "register": Session._do_register,
     "unregister": Session._do_unregister,
 }
+
+
+def _names(devices: Mapping[Role, Device]) -> dict[str, str]:
+    return {role: device.name for role, device in devices.items()}
 
 
 def _order(line: str) -> dict[str, Any]:

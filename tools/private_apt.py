@@ -66,8 +66,9 @@ def machine_mirror() -> str:
 class PrivateApt:
     """apt with lists, cache and status of its own in a folder; it never touches the machine's."""
 
-    def __init__(self, home: Path, mirror: str, suite: str) -> None:
-        """Lay the folder out. Proxy, certificate and date settings of the machine's apt are passed on."""
+    def __init__(self, home: Path, mirror: str, suite: str, sources: Sequence[str] = ()) -> None:
+        """Lay the folder out. Proxy, certificate and date settings of the machine's apt are passed on. Of the suites
+        in `sources` it reads the source packages too."""
         self.home, self.archives = home, home / "var/cache/apt/archives"
         for part in (
             "etc/apt/apt.conf.d",
@@ -82,7 +83,9 @@ class PrivateApt:
         (home / "var/lib/dpkg/status").write_text("")
         if not KEYRING.exists():
             raise SetupFailed(f"{KEYRING} is missing: install the package debian-archive-keyring")
-        (home / "etc/apt/sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror} {suite} main\n")
+        kinds = [("deb", suite), *(("deb-src", name) for name in sources)]
+        lines = [f"{kind} [signed-by={KEYRING}] {mirror} {name} main\n" for kind, name in kinds]
+        (home / "etc/apt/sources.list").write_text("".join(lines))
         self.architecture = run("dpkg", "--print-architecture").strip()
         own = {
             "Dir": home,

@@ -84,8 +84,13 @@ def services_not_started() -> Iterator[None]:
 
 
 def install_packages(purpose: Purpose) -> None:
-    """Install the missing Debian packages, or say which and end with code 3 when we may not."""
-    needs = missing(purpose)
+    """Install the Debian packages that this purpose misses."""
+    install_needs(lambda: missing(purpose))
+
+
+def install_needs(look: Callable[[], list[Need]]) -> None:
+    """Install the packages that `look` finds missing, or say which and end with code 3 when we may not."""
+    needs = look()
     if not needs:
         say("  all there")
         return
@@ -102,7 +107,7 @@ def install_packages(purpose: Purpose) -> None:
             done = subprocess.run(command, env=environment, check=False, text=True, capture_output=True)
             if done.returncode:
                 stop(f"  {' '.join(command)} failed:\n{done.stdout[-1500:]}{done.stderr[-1500:]}")
-    left = missing(purpose)
+    left = look()
     if left:
         stop(f"  still missing after apt-get install: {', '.join(need.package for need in left)}")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from softphone import addresses, events, tones
-from softphone.cli import Exit, parser, run
+from softphone.cli import Exit, run
+from softphone.options import parser
 from softphone.errors import PhoneError
 
 HOSTILE = [
