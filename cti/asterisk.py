@@ -255,6 +255,22 @@ class AsteriskProcess:
         self.start()
         return True
 
+    def refresh(self) -> bool:
+        """Let the one that runs take up these settings while its calls go on: trunks, entry numbers, dialplan, music.
+
+        True when there was anything to take up. Raises AsteriskStale when that needs a restart, AsteriskFailed when
+        none runs.
+        """
+        found = self.running()
+        if found is None:
+            raise AsteriskFailed(f"no Asterisk of {self.settings.work} runs")
+        if found.digest == self.digest:
+            return False
+        if found.lasting != self._lasting:
+            raise AsteriskStale("these settings need a restart of Asterisk: ports, users, TLS and modules do")
+        self._reload(found)
+        return True
+
     def start(self, limit_s: float = BOOT_LIMIT_S) -> None:
         """Write the folder, start, wait until fully booted. Raises AsteriskFailed with the log's end when it is not."""
         if self.running() is not None:

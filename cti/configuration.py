@@ -8,14 +8,16 @@ bridge is softmix: with them a recorder, a listener or a whisper loses one side 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cti.config import AsteriskSettings, Trunk
-from cti.dialplan import FALLBACK, FROM_OUTSIDE, FROM_TRUNK, extensions_conf
+from cti.config import AsteriskSettings, section
+from cti.dialplan import FALLBACK, FROM_OUTSIDE, extensions_conf
+from cti.trunks import trunks_conf
 
-CHANNEL_VARIABLES = "RINGSIDE_ITEM,RINGSIDE_OFFER,RINGSIDE_SEAT"
+CHANNEL_VARIABLES = "RINGSIDE_ITEM,RINGSIDE_OFFER,RINGSIDE_SEAT,RINGSIDE_TRUNK,RINGSIDE_DID"
+TRUNKS_FILE = "pjsip_trunks.conf"
 
 _CORE = """
 res_timing_timerfd res_sorcery_config res_sorcery_memory res_sorcery_astdb pbx_config
@@ -77,12 +79,6 @@ class Places:
     share: Path
 
 
-def section(name: str, options: Mapping[str, object] | Iterable[tuple[str, object]] = ()) -> str:
-    """One [section] with its options."""
-    pairs = options.items() if isinstance(options, Mapping) else options
-    return f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in pairs)
-
-
 def asterisk_conf(given: AsteriskSettings, places: Places) -> str:
     """Folders and options."""
     work = given.work
@@ -131,25 +127,8 @@ def _endpoint(name: str, context: str, **more: object) -> str:
     )
 
 
-def _trunk(trunk: Trunk) -> str:
-    """A carrier's line: known by its address, allowed to reach entry numbers, never to transfer."""
-    with_auth = {"outbound_auth": f"{trunk.name}-auth"} if trunk.username else {}
-    parts = [
-        _endpoint(trunk.name, FROM_TRUNK, aors=trunk.name, send_pai="yes", trust_id_inbound="yes", **with_auth),
-        section(trunk.name, {"type": "aor", "contact": f"sip:{trunk.address}", "qualify_frequency": 30}),
-        section(
-            f"{trunk.name}-identify",
-            {"type": "identify", "endpoint": trunk.name, "match": trunk.address.rsplit(":", 1)[0]},
-        ),
-    ]
-    if trunk.username:
-        user = {"auth_type": "userpass", "username": trunk.username, "password": trunk.password}
-        parts.append(section(f"{trunk.name}-auth", {"type": "auth", **user}))
-    return "\n".join(parts)
-
-
 def pjsip_conf(given: AsteriskSettings) -> str:
-    """Transports, the anonymous caller and the trunks; extensions come by push configuration."""
+    """Transports and the anonymous caller; trunks have a file of their own, extensions come by push configuration."""
     bind = f"{given.sip_host}:{given.sip_port}"
     outside = (
         {
@@ -165,15 +144,34 @@ def pjsip_conf(given: AsteriskSettings) -> str:
         # By address first: a carrier's caller id may be digits that are also an extension's name.
         section(
             "global",
-            {"type": "global", "user_agent": "Ringside", "endpoint_identifier_order": "ip,username,anonymous"},
+            {
+                "type": "global",
+                "user_agent": "Ringside",
+                "endpoint_identifier_order": "ip,username,anonymous",
+                "max_random_initial_delay": 1,  # seconds until the first registration at a carrier; 10 unless told
+            },
         ),
         section("udp", {"type": "transport", "protocol": "udp", "bind": bind, **outside}),
         section("tcp", {"type": "transport", "protocol": "tcp", "bind": bind, **outside}),
         section("ws", {"type": "transport", "protocol": "ws", "bind": given.http_host}),
+        *([section("tls", _tls(given) | outside)] if given.tls else []),
         *([_endpoint("anonymous", FROM_OUTSIDE)] if given.allow_anonymous else []),
-        *map(_trunk, given.trunks),
+        # A second wizard of the kind `config` is not taken (22.10.1), so the trunks' file is included.
+        f"#include {TRUNKS_FILE}\n",
     ]
     return "\n".join(parts)
+
+
+def _tls(given: AsteriskSettings) -> dict[str, object]:
+    """SIP over TLS. A carrier's or phone's own certificate is not asked for: digest says who it is."""
+    return {
+        "type": "transport",
+        "protocol": "tls",
+        "bind": f"{given.sip_host}:{given.sip_tls_port}",
+        "cert_file": given.sip_tls_cert,
+        "priv_key_file": given.sip_tls_key,
+        "method": "tlsv1_2",
+    }
 
 
 def sorcery_conf() -> str:
@@ -248,6 +246,12 @@ def indications_conf(given: AsteriskSettings) -> str:
     return section("general", {"country": country}) + section(country, {"description": country, **_TONES[country]})
 
 
+def music_conf(given: AsteriskSettings) -> str:
+    """Music to wait by: the default and the further classes."""
+    classes = (("default", given.music_dir or given.work / "data/moh"), *given.music_classes)
+    return "".join(section(name, {"mode": "files", "directory": folder}) for name, folder in classes)
+
+
 def queues_conf() -> str:
     """The fall-back queue. Members are added by AMI and kept in astdb, so they outlive us and Asterisk's restart."""
     return section("general", {"persistentmembers": "yes", "autofill": "yes", "shared_lastcall": "no"}) + section(
@@ -309,12 +313,11 @@ def configuration(given: AsteriskSettings, places: Places) -> dict[str, str]:
         "rtp.conf": section("general", rtp),
         "stasis.conf": section("threadpool", {"initial_size": 5, "idle_timeout_sec": 20, "max_size": 50}),
         "pjsip.conf": pjsip_conf(given),
+        TRUNKS_FILE: trunks_conf(given),
         "sorcery.conf": sorcery_conf(),
         "extensions.conf": extensions_conf(given),
         "queues.conf": queues_conf(),
-        "musiconhold.conf": section(
-            "default", {"mode": "files", "directory": given.music_dir or given.work / "data/moh"}
-        ),
+        "musiconhold.conf": music_conf(given),
         "indications.conf": indications_conf(given),
         "cdr.conf": section("general", {"enable": "no"}),
         "cel.conf": section("general", {"enable": "yes", "apps": "queue,stasis,dial", "events": _CEL_EVENTS}),
@@ -327,6 +330,7 @@ RELOADS = {
     "extensions.conf": "dialplan reload",
     "queues.conf": "queue reload all",
     "musiconhold.conf": "moh reload",
+    TRUNKS_FILE: "module reload res_pjsip.so",
 }
 
 

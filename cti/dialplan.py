@@ -9,16 +9,20 @@ takeover what happened meanwhile.
 
 What a caller can choose (the number dialled) is filtered to digits, * and # before it is used in an application, and
 no pattern matches `h`, `s` or another name.
+
+A phone's REFER is ours (ADR 0013): each way a phone's channel comes to be says so to Asterisk, here by `Set` for what
+it dials and by a pre-dial routine for what rings it. Should one be without it, Asterisk looks for the transfer's target
+in the context `nowhere`, which has none, and refuses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cti.config import AsteriskSettings
+from cti.config import AsteriskSettings, Trunk
+from cti.dialling import EXTENSION_LEG, TRANSFERS_OURS, entries_of
 
 FROM_OUTSIDE = "from-outside"
-FROM_TRUNK = "from-trunk"
 FROM_AGENTS = "from-agents"
 RESCUE = "rescue"
 FALLBACK = "fallback"
@@ -29,12 +33,15 @@ SEAT_VARIABLE = "RINGSIDE_SEAT"
 WAITING_VARIABLE = "RINGSIDE_WAITING"
 ENTRY_VARIABLE = "RINGSIDE_ENTRY"
 REFUSED_VARIABLE = "RINGSIDE_REFUSED"
+TRUNK_VARIABLE = "RINGSIDE_TRUNK"
+DID_VARIABLE = "RINGSIDE_DID"
 
 FALLBACK_MARK = "RINGSIDE_FALLBACK"  # extra: entry number, space, caller's number, when he enters the fall-back
 SERVED_MARK = "RINGSIDE_SERVED"  # extra: seat, on the seat's channel when it talks to him
 EMERGENCY_MARK = "RINGSIDE_EMERGENCY"  # extra: the number
 
 AWAY_STEP_S = 0.5
+NOWHERE = "nowhere"
 LONGEST_FALLBACK_S = 900  # a caller nobody takes hears words after a quarter of an hour, not music for ever
 PLAIN_RING_S = 30
 # 20 digits are more than E.164's 15 and any prefix.
@@ -74,6 +81,19 @@ def entry_numbers(given: AsteriskSettings) -> str:
     return context("entries", *(exten(number, f"Goto(entry,{number},1)") for number in given.entries))
 
 
+def trunk_numbers(trunk: Trunk, entries: Sequence[str]) -> str:
+    """What a carrier may reach: the entry points of its numbers and nothing else."""
+    return context(
+        trunk.context,
+        *(
+            exten(
+                number, f"Set({TRUNK_VARIABLE}={trunk.name})", f"Set({DID_VARIABLE}={did})", f"Goto(entry,{target},1)"
+            )
+            for number, (target, did) in entries_of(trunk, entries).items()
+        ),
+    )
+
+
 def entry(given: AsteriskSettings) -> str:
     """One round trip to plan the call, then the app; without the app, the fall-back."""
     away_tries = round(given.app_away_s / AWAY_STEP_S)
@@ -82,9 +102,10 @@ def entry(given: AsteriskSettings) -> str:
         *(
             exten(
                 number,
+                TRANSFERS_OURS,  # our own phones may dial entry numbers, too
                 f"Set({ENTRY_VARIABLE}={number})",
                 f"Set({WAITING_VARIABLE}=${{EPOCH}}000000)",
-                f"AGI({given.agi_url})",
+                f"AGI({given.agi_url},${{{TRUNK_VARIABLE}}},${{{DID_VARIABLE}}})",
                 f'GotoIf($["${{{REFUSED_VARIABLE}}}" != ""]?refused)',
                 "Set(TRIES=0)",
                 # Without an item (AGISTATUS is not SUCCESS, or the engine was too slow) the app plans again.
@@ -118,41 +139,55 @@ def fallback() -> str:
             "Playback(all-circuits-busy-now&please-try-call-later)",
             "Hangup(34)",
         ),
-    ) + context("fallback-served", exten("s", f"CELGenUserEvent({SERVED_MARK},${{MEMBERNAME}})", "Return()"))
+    ) + context(
+        "fallback-served", exten("s", TRANSFERS_OURS, f"CELGenUserEvent({SERVED_MARK},${{MEMBERNAME}})", "Return()")
+    )
 
 
 def emergency(given: AsteriskSettings) -> str:
-    """Emergency numbers go out by themselves: no app, no status, no log-in is asked."""
-    return context(
-        "emergency",
-        *(
-            exten(
-                number,
-                f"CELGenUserEvent({EMERGENCY_MARK},{number})",
-                f"Dial({given.dial_for_emergency(number)})",
-                "Progress()",
-                "Playback(all-circuits-busy-now,noanswer)",
-                "Congestion(10)",
-            )
-            for number in given.emergency_numbers
-        ),
-    )
+    """Emergency numbers go out by themselves: no app, no status, no log-in is asked. Line after line is tried."""
+    return context("emergency", *(exten(number, *_for_help(given, number)) for number in given.emergency_numbers))
+
+
+def _for_help(given: AsteriskSettings, number: str) -> Iterable[str]:
+    yield TRANSFERS_OURS
+    yield f"CELGenUserEvent({EMERGENCY_MARK},{number})"
+    own = {trunk.name: trunk.number for trunk in given.trunks if trunk.number}
+    for destination in given.dials_for_emergency(number):
+        line = destination.removeprefix("PJSIP/").partition("/")[0].rpartition("@")[2]
+        if line in own:
+            yield f"Set(CALLERID(num)={own[line]})"  # who is called back by the police must be reachable
+        yield f"Dial({destination}{_PHONE_RINGS if destination.removeprefix('PJSIP/').isdigit() else ''})"
+    yield "Progress()"
+    yield "Playback(all-circuits-busy-now,noanswer)"
+    yield "Congestion(10)"
+
+
+# Options of Dial() to a phone of ours: no time limit of its own, the pre-dial routine.
+_PHONE_RINGS = f",,b({EXTENSION_LEG}^s^1)"
 
 
 def agents(given: AsteriskSettings) -> str:
     """What our own phones may dial. Includes are searched in order and emergency comes first."""
     return (
         included(FROM_AGENTS, ("emergency", "entries", "agents-echo", "agents-dial"))
-        + context("agents-echo", exten("*43", "Answer(0,i)", "Echo()", "Hangup()"))
+        + context("agents-echo", exten("*43", TRANSFERS_OURS, "Answer(0,i)", "Echo()", "Hangup()"))
         + context(
             "agents-dial",
             exten(
                 "_[0-9*#+]!",
+                TRANSFERS_OURS,
                 f"Set(RINGSIDE_DIALLED={DIALLED})",
+                "Set(RINGSIDE_CODE=${RINGSIDE_DIALLED})",
+                *(
+                    f'ExecIf($["${{RINGSIDE_CODE}}" = "{code}"]?Set(RINGSIDE_DIALLED={extension}))'
+                    for code, extension in given.short_codes
+                ),
                 f"Stasis({given.app},dial,${{RINGSIDE_DIALLED}})",
                 # The app is away: extensions are reached plainly, the rest is refused with words.
+                # An endpoint whose name is digits is an extension, so nothing here leads to a carrier.
                 'GotoIf($["${FILTER(0-9,${RINGSIDE_DIALLED})}" != "${RINGSIDE_DIALLED}"]?refused)',
-                f"Dial(PJSIP/${{RINGSIDE_DIALLED}},{PLAIN_RING_S})",
+                f"Dial(PJSIP/${{RINGSIDE_DIALLED}},{PLAIN_RING_S},b({EXTENSION_LEG}^s^1))",
                 'GotoIf($["${DIALSTATUS}" = "BUSY"]?busy)',
                 "(refused)Progress()",
                 "Playback(cannot-complete-as-dialed,noanswer)",
@@ -168,19 +203,26 @@ def rescue() -> str:
     return context(RESCUE, exten("s", f"Goto({FALLBACK},s,1)"))
 
 
+def legs() -> str:
+    """What is run on a channel that rings a phone of ours, and the context in which nothing is to be found."""
+    return context(EXTENSION_LEG, exten("s", TRANSFERS_OURS, "Return()")) + context(NOWHERE)
+
+
 def extensions_conf(given: AsteriskSettings) -> str:
     """The whole dialplan."""
     parts: Sequence[str] = (
         "; generated by cti.dialplan: changes are overwritten",
         "[general]\nstatic=yes\nwriteprotect=yes\nautofallthrough=yes\n",
+        f"[globals]\nTRANSFER_CONTEXT={NOWHERE}\n",
         included(FROM_OUTSIDE, ("entries",)),
-        included(FROM_TRUNK, ("entries",)),
+        *(trunk_numbers(trunk, given.entries) for trunk in given.trunks),
         entry_numbers(given),
         entry(given),
         agents(given),
         emergency(given),
         rescue(),
         fallback(),
+        legs(),
         given.extra_dialplan,
     )
     return "\n".join(part for part in parts if part)

@@ -34,15 +34,34 @@ _NOT_IN_NAME = re.compile(r'["<>\\;,&|${}\[\]]')
 
 
 class PhoneKind(StrEnum):
-    """What registers as an extension."""
+    """What registers as an extension; the directory's own words."""
 
-    SIP = "sip"
+    SOFTPHONE = "softphone"  # a program with a headset
+    DESK = "desk"  # a hardphone, 一般分機
     BROWSER = "browser"
 
 
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """Seconds a registration lasts: the least, what is given when the phone does not ask, the most."""
+
+    least: int
+    usual: int
+    most: int
+
+
+# A program may vanish with its notebook; a desk phone stays where it is, and a hundred of them should not chatter.
+EXPIRIES = {
+    PhoneKind.SOFTPHONE: Expiry(30, 300, 600),
+    PhoneKind.DESK: Expiry(60, 1800, 3600),
+    PhoneKind.BROWSER: Expiry(30, 300, 600),
+}
+
 # What a kind adds to the endpoint.
 _KIND_FIELDS: dict[PhoneKind, dict[str, str]] = {
-    PhoneKind.SIP: {"webrtc": "no"},
+    PhoneKind.SOFTPHONE: {"webrtc": "no", "media_encryption": "no", "media_encryption_optimistic": "no"},
+    # SRTP with a phone that speaks it, plain RTP with one that does not.
+    PhoneKind.DESK: {"webrtc": "no", "media_encryption": "sdes", "media_encryption_optimistic": "yes"},
     PhoneKind.BROWSER: {
         "allow": "opus,ulaw,alaw,g722",
         "webrtc": "yes",
@@ -64,7 +83,7 @@ class Extension:
     number: str
     name: str = ""
     password: str = field(default="", repr=False)
-    kind: PhoneKind = PhoneKind.SIP
+    kind: PhoneKind = PhoneKind.SOFTPHONE
 
     def __post_init__(self) -> None:
         """Only digits: no extension can bear the name of a trunk, a template or another object."""
@@ -118,19 +137,20 @@ def objects(given: Extension, qualify_s: int) -> dict[str, dict[str, str]]:
         "rewrite_contact": "yes",
         "send_pai": "yes",
         "dtmf_mode": "rfc4733",
-        # A phone's REFER is refused (603). `set_var=PJSIP_TRANSFER_HANDLING()=ari-only` does not come through astdb
-        # (22.10.1 stores it empty), and Asterisk's own handling would move the call behind our back.
-        "allow_transfer": "no",
+        # A REFER becomes a ChannelTransfer event: every channel is made with PJSIP_TRANSFER_HANDLING()=ari-only, by the
+        # dialplan or cti.dialling.PHONE_LEG. As set_var it does not come through astdb (22.10.1; ADR 0013).
+        "allow_transfer": "yes",
     }
     endpoint |= _KIND_FIELDS[given.kind]
+    expiry = EXPIRIES[given.kind]
     return {
         "auth": {"auth_type": "userpass", "username": number, "password": given.password},
         "aor": {
             "max_contacts": "1",
             "remove_existing": "yes",
-            "minimum_expiration": "30",
-            "default_expiration": "300",
-            "maximum_expiration": "600",
+            "minimum_expiration": str(expiry.least),
+            "default_expiration": str(expiry.usual),
+            "maximum_expiration": str(expiry.most),
             "qualify_frequency": str(qualify_s),
             "qualify_timeout": "3.0",
         },
@@ -152,7 +172,7 @@ class Provisioning:
         """
         password = given.password or new_password()
         made = Extension(given.number, given.name, password, given.kind)
-        if await self._kind(given.number) not in {None, given.kind}:
+        if await self._is_browser(given.number) not in {None, given.kind is PhoneKind.BROWSER}:
             # webrtc=yes sets a dozen other fields, and a later PUT keeps what it does not name.
             await self._ask("DELETE", "endpoint", given.number, None)
         for kind, values in objects(made, self._qualify_s).items():
@@ -160,12 +180,11 @@ class Provisioning:
             await self._ask("PUT", kind, given.number, {"fields": pairs})
         return password
 
-    async def _kind(self, number: str) -> PhoneKind | None:
+    async def _is_browser(self, number: str) -> bool | None:
         status, told = await self._call("GET", f"asterisk/config/dynamic/res_pjsip/endpoint/{number}", None)
         if status != http.client.OK:
             return None
-        webrtc = any(row["attribute"] == "webrtc" and row["value"] == "yes" for row in told)
-        return PhoneKind.BROWSER if webrtc else PhoneKind.SIP
+        return any(row["attribute"] == "webrtc" and row["value"] == "yes" for row in told)
 
     async def set_password(self, number: str, password: str = "") -> str:
         """Give an extension a new password (a random one if empty). Its registration lasts until it expires."""

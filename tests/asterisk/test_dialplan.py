@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -16,8 +18,9 @@ from cti.ami import Ami
 from cti.asterisk import AsteriskProcess, write_tones
 from cti.cel import CelEvent, FallbackCall, fallback_calls, read_cel
 from cti.config import Trunk
+from cti.dialling import PHONE_LEG
 from cti.provisioning import Extension, FallbackMembers, Provisioning, http_call
-from softphone.process import PhoneProcess
+from softphone.process import NotSaid, PhoneProcess
 from tests.support.asterisk import App, free_port, running_asterisk, soon
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.softphone]
@@ -199,16 +202,182 @@ async def test_every_two_party_bridge_is_softmix(phones: Phones) -> None:
     assert [row.get("BridgeTechnology") for row in bridges] == ["softmix"]
 
 
-async def test_a_phone_cannot_transfer_behind_our_back(phones: Phones) -> None:
-    ann, bob = await phones.agent("1001"), await phones.agent("1002")
-    await ann.call("1002")
-    await bob.expect("incoming")
-    await bob.answer()
+@dataclass
+class Talk:
+    """Two phones of ours in a call."""
+
+    box: AsteriskProcess
+    ann: PhoneProcess
+    bob: PhoneProcess
+    ann_call: int
+    bob_call: int
+
+    async def goes_on(self) -> None:
+        """Both hear each other, and there is nobody else."""
+        await asyncio.gather(
+            self.ann.until_hears(660, call=self.ann_call), self.bob.until_hears(440, call=self.bob_call)
+        )
+        assert self.box.channel_count() == 2
+
+
+async def talk(phones: Phones, to: str) -> Talk:
+    """1001 dials, 1002 answers."""
+    ann, bob = await phones.agent("1001", tone=440), await phones.agent("1002", tone=660)
+    ann_call = await ann.call(to)
+    ring = await bob.expect("incoming")
+    await bob.answer(ring.call)
     await ann.expect("answered")
-    await bob.transfer("*43")
-    refused = await bob.expect("transfer", where=lambda said: said["code"] >= 300)
-    assert refused["code"] == 603
-    assert ann.said("ended") == []
+    here = Talk(phones.box, ann, bob, ann_call, ring.call)
+    await here.goes_on()
+    return here
+
+
+async def transfers_in_vain(phone: PhoneProcess, to: str, call: int) -> None:
+    """The phone is told 100 and nothing more: it keeps its call and waits for a word that nobody gives."""
+    mark = phone.mark()
+    await phone.transfer(to, call)
+    await phone.expect("transfer", since=mark, code=100)
+    with pytest.raises(NotSaid):
+        await phone.expect("transfer", since=mark, within=1.0, where=lambda said: said["code"] >= 200)
+    assert [said for said in phone.history[mark:] if said.event == "ended"] == []
+
+
+async def test_a_phone_cannot_transfer_behind_our_back_while_the_app_is_away(phones: Phones) -> None:
+    here = await talk(phones, "1002")
+    for phone, call in ((here.bob, here.bob_call), (here.ann, here.ann_call)):
+        await transfers_in_vain(phone, "*43", call)
+        await here.goes_on()
+    # With Replaces, to a second call of the same phone.
+    cho = await phones.agent("1003", tone=880)
+    second = await here.bob.call("1003")
+    ring = await cho.expect("incoming")
+    await cho.answer(ring.call)
+    await here.bob.expect("answered", call=second)
+    mark = here.bob.mark()
+    await here.bob.do("join", other=second, call=here.bob_call)
+    with pytest.raises(NotSaid):
+        await here.bob.expect("transfer", since=mark, within=1.0, where=lambda said: said["code"] >= 200)
+    assert here.box.channel_count() == 4
+    await asyncio.gather(here.ann.until_hears(660), cho.until_hears(660))
+
+
+async def test_a_member_of_the_fallback_cannot_transfer(phones: Phones) -> None:
+    async with Ami(phones.box.settings) as ami:
+        await FallbackMembers(ami).set({"seat-bob": "1002"})
+    try:
+        here = await talk(phones, "82")
+        await transfers_in_vain(here.bob, "*43", here.bob_call)
+        await here.goes_on()
+    finally:
+        async with Ami(phones.box.settings) as ami:
+            await FallbackMembers(ami).set({})
+
+
+async def leg_to(box: AsteriskProcess, app: App, number: str, variables: Mapping[str, str]) -> str:
+    """A channel of ours to a phone, dialled."""
+    call, leg = http_call(box.settings), f"leg-{secrets.token_hex(4)}"
+    where = f"channels/create?endpoint=PJSIP/{number}&app=ringside&channelId={leg}"
+    assert (await call("POST", where, {"variables": dict(variables)}))[0] == 200
+    await soon(lambda: [e for e in app.of("StasisStart") if e["channel"]["id"] == leg], "the channel is the app's")
+    assert (await call("POST", f"channels/{leg}/dial", None))[0] == 204
+    return leg
+
+
+async def test_a_phones_transfer_is_told_to_the_app_and_nothing_moves(phones: Phones) -> None:
+    box = phones.box
+    call = http_call(box.settings)
+    ann, bob = await phones.agent("1001", tone=440), await phones.agent("1002", tone=660)
+    async with App(box) as app:
+        ann_call = await ann.call("0912345678")
+        (start,) = await app.starts(1)
+        first = start["channel"]["id"]
+        await call("POST", f"channels/{first}/answer", None)
+        leg = await leg_to(box, app, "1002", PHONE_LEG)
+        ring = await bob.expect("incoming")
+        await bob.answer(ring.call)
+        await bob.expect("answered")
+        await call("POST", "bridges?type=mixing&bridgeId=m", None)
+        await call("POST", f"bridges/m/addChannel?channel={first},{leg}", None)
+        here = Talk(box, ann, bob, ann_call, ring.call)
+        await here.goes_on()
+        asked = [(bob, ring.call, leg), (ann, ann_call, first)]
+        for phone, number, channel in asked:
+            before = len(app.events)
+            await phone.transfer("*43", number)
+
+            def told(channel: str = channel) -> list[dict[str, Any]]:
+                events = app.of("ChannelTransfer")
+                return [e for e in events if e["referred_by"]["source_channel"]["id"] == channel]
+
+            (event, *_) = await soon(told, "the app is told")
+            assert event["refer_to"]["requested_destination"]["destination"] == "*43"
+            await here.goes_on()
+            await call("POST", f"channels/{channel}/transfer_progress?states=channel_declined", None)
+            await phone.expect("transfer", where=lambda said: said["code"] == 603)
+            await here.goes_on()
+            moved = {"StasisStart", "StasisEnd", "ChannelLeftBridge", "BridgeBlindTransfer", "ChannelDestroyed"}
+            assert moved.isdisjoint(event["type"] for event in app.events[before:])
+
+
+async def test_a_phones_channel_made_without_the_rule_finds_no_target(phones: Phones) -> None:
+    """The guard: should one of ours be created without PHONE_LEG, Asterisk's own handling is refused."""
+    box = phones.box
+    call = http_call(box.settings)
+    ann, bob = await phones.agent("1001", tone=440), await phones.agent("1002", tone=660)
+    await phones.agent("1003")
+    async with App(box) as app:
+        ann_call = await ann.call("0912345678")
+        (start,) = await app.starts(1)
+        first = start["channel"]["id"]
+        await call("POST", f"channels/{first}/answer", None)
+        leg = await leg_to(box, app, "1002", {})
+        ring = await bob.expect("incoming")
+        await bob.answer(ring.call)
+        await bob.expect("answered")
+        await call("POST", "bridges?type=mixing&bridgeId=m2", None)
+        await call("POST", f"bridges/m2/addChannel?channel={first},{leg}", None)
+        here = Talk(box, ann, bob, ann_call, ring.call)
+        await here.goes_on()
+        for to in ("*43", "1003", "81", "110", "0912345678", "s", "external_replaces"):
+            mark = bob.mark()
+            await bob.transfer(to, ring.call)
+            told = await bob.expect("transfer", since=mark, where=lambda said: said["code"] >= 300)
+            assert told["code"] == 404
+        await here.goes_on()
+        assert app.of("ChannelTransfer") == []
+
+
+async def test_a_channel_we_create_never_runs_the_dialplan(phones: Phones) -> None:
+    box = phones.box
+    call = http_call(box.settings)
+    bob = await phones.agent("1002", tone=660)
+    async with App(box) as app:
+        leg = await leg_to(box, app, "1002", PHONE_LEG)
+        ring = await bob.expect("incoming")
+        await bob.answer(ring.call)
+        await bob.expect("answered")
+        await call("POST", f"channels/{leg}/continue", None)
+        await bob.expect("ended", call=ring.call)
+        await soon(lambda: box.channel_count() == 0, "nothing is left")
+    ran = [event for event in cel(box) if event.leg == leg and event.app not in ("", "Stasis", "AppDial2")]
+    assert ran == []
+
+
+async def test_a_short_code_rings_with_and_without_the_app(asterisk_root: Path) -> None:
+    with running_asterisk(asterisk_root, short_codes=(("*7", "1002"), ("7", "1002"), ("1002", "1003"))) as box:
+        async with contextlib.AsyncExitStack() as stack:
+            phones = Phones(box, stack)
+            ann, bob = await phones.agent("1001"), await phones.agent("1002")
+            for code in ("*7", "7"):
+                mark = bob.mark()
+                call = await ann.call(code)
+                await bob.expect("incoming", since=mark)
+                await ann.hang_up(call)
+                await bob.expect("ended", since=mark)
+            async with App(box) as app:
+                await ann.call("*7")
+                (start,) = await app.starts(1)
+                assert start["args"] == ["dial", "1002"]
 
 
 async def test_an_app_that_comes_back_in_time_gets_the_caller(asterisk_root: Path) -> None:

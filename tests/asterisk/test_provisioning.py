@@ -99,7 +99,7 @@ async def test_leftovers_are_listed_and_removed_and_the_files_own_endpoints_stay
 
 async def test_an_endpoint_is_what_the_rules_demand(asterisk: AsteriskProcess) -> None:
     provisioning = Provisioning(http_call(asterisk.settings))
-    await provisioning.put(Extension("1005", 'Eve" <1>;x,${SHELL(id)}', kind=PhoneKind.SIP))
+    await provisioning.put(Extension("1005", 'Eve" <1>;x,${SHELL(id)}', kind=PhoneKind.SOFTPHONE))
     await provisioning.put(Extension("1006", kind=PhoneKind.BROWSER))
 
     def shown(number: str, kind: str = "endpoint") -> dict[str, str]:
@@ -110,7 +110,7 @@ async def test_an_endpoint_is_what_the_rules_demand(asterisk: AsteriskProcess) -
     assert desk["context"] == browser["context"] == "from-agents"
     assert desk["allow"] == "(ulaw|alaw|g722|opus)"
     assert desk["direct_media"] == browser["direct_media"] == "false"
-    assert desk["allow_transfer"] == browser["allow_transfer"] == "false"
+    assert desk["allow_transfer"] == browser["allow_transfer"] == "true"
     assert desk["callerid"] == '"Eve 1 x SHELL(id)" <1005>'
     for number in ("1005", "1006"):
         aor = shown(number, "aor")
@@ -120,7 +120,7 @@ async def test_an_endpoint_is_what_the_rules_demand(asterisk: AsteriskProcess) -
     # A desk phone made a browser's, and back: the later word holds.
     await provisioning.put(Extension("1005", kind=PhoneKind.BROWSER))
     assert shown("1005")["webrtc"] == "yes"
-    await provisioning.put(Extension("1005", kind=PhoneKind.SIP))
+    await provisioning.put(Extension("1005", kind=PhoneKind.SOFTPHONE))
     assert shown("1005") == desk | {"callerid": '"1005" <1005>'}
 
 

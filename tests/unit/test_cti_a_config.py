@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from cti.asterisk import AsteriskTooOld, require_new_enough
-from cti.config import AsteriskSettings, BadSettings, Trunk, new_password, with_secrets
-from cti.configuration import Places, configuration, digest
+from cti.config import AsteriskSettings, BadSettings, Did, Direction, NumberRules, Trunk, new_password, with_secrets
+from cti.configuration import Places, configuration, digest, lasting
 from cti.dialplan import extensions_conf
 
 GOOD = AsteriskSettings(root="", work_dir="/tmp/ringside", ari_password="a" * 20, ami_password="b" * 20)
@@ -38,6 +38,32 @@ PLACES = Places(Path("/opt/a/asterisk"), Path("/opt/a/modules"), Path("/opt/a/sh
         ({"emergency_numbers": ("1,System(id)",)}, "1 to 20 digits"),
         ({"emergency_dial": "PJSIP/{number}@x,30,g"}, "emergency_dial"),
         ({"trunks": (Trunk("1001", "192.0.2.1"),)}, "not a number"),
+        ({"trunks": (Trunk("Anonymous", "192.0.2.1"),)}, "none of anonymous"),
+        ({"trunks": (Trunk("a", "192.0.2.1"), Trunk("A", "192.0.2.2"))}, "two of that name"),
+        ({"trunks": (Trunk("a", "192.0.2.1", "user", "pass word"),)}, "printable ASCII"),
+        ({"trunks": (Trunk("a", "192.0.2.1", "user\nx", "p"),)}, "user name"),
+        ({"trunks": (Trunk("a", "192.0.2.1", password="p"),)}, "without a user name"),
+        ({"trunks": (Trunk("a", "192.0.2.1", "user", registers=True),)}, "to register"),
+        ({"trunks": (Trunk("a", "192.0.2.1", from_user="a b"),)}, "from_user"),
+        ({"trunks": (Trunk("a", "192.0.2.1", from_domain="a b"),)}, "from_domain"),
+        ({"trunks": (Trunk("a", "192.0.2.1", transport="sctp"),)}, "udp, tcp, tls"),
+        ({"trunks": (Trunk("a", "192.0.2.1", transport="tls"),)}, "for TLS give"),
+        ({"trunks": (Trunk("a", "192.0.2.1", codecs=("alaw,evil",)),)}, "codecs"),
+        ({"trunks": (Trunk("a", "192.0.2.1", codecs=()),)}, "codecs"),
+        ({"trunks": (Trunk("a", "192.0.2.1", match=("0.0.0.0/0;",)),)}, "match"),
+        ({"trunks": (Trunk("a", "192.0.2.1", number="02-1234"),)}, "1 to 20 digits"),
+        ({"trunks": (Trunk("a", "192.0.2.1", listed=("${X}",)),)}, "1 to 20 digits"),
+        ({"trunks": (Trunk("a", "192.0.2.1", dids=(Did("1,2", "81"),)),)}, "1 to 20 digits"),
+        ({"trunks": (Trunk("a", "192.0.2.1", dids=(Did("02", "x"),)),)}, "entry point"),
+        ({"trunks": (Trunk("a", "192.0.2.1", dids=(Did("02", ""),)),)}, "needs an entry point"),
+        ({"trunks": (Trunk("a", "192.0.2.1", rules=NumberRules("+886")),)}, "country code"),
+        ({"trunks": (Trunk("a", "192.0.2.1", rules=NumberRules("886", "0", ("",))),)}, "international prefixes"),
+        ({"trunks": (Trunk("a", "192.0.2.1", qualify_s=-1),)}, "qualify_s is -1"),
+        ({"short_codes": (("1,2", "1001"),)}, "short code"),
+        ({"short_codes": (("110", "1001"),)}, "emergency or entry"),
+        ({"music_classes": (("a]", "/tmp"),)}, "music"),
+        ({"sip_tls_port": 5061}, "needs all of"),
+        ({"sip_tls_cert": "relative.pem"}, "absolute path"),
         ({"trunks": (Trunk("carrier", "a b"),)}, "host or host:port"),
         ({"languages": ("en;",)}, "languages"),
     ],
@@ -111,9 +137,8 @@ def test_no_pattern_catches_h_and_the_outside_reaches_entries_only() -> None:
     assert known["entries"] == ["81", "82", "83"]
     assert known["emergency"] == ["110", "119", "112", "120"]
     assert [name for names in known.values() for name in names if name.startswith("_")] == ["_[0-9*#+]!"]
-    for context in ("from-outside", "from-trunk"):
-        body = text.split(f"[{context}]\n")[1].split("[")[0]
-        assert body.split() == ["include", "=>", "entries"]
+    body = text.split("[from-outside]\n")[1].split("[")[0]
+    assert body.split() == ["include", "=>", "entries"]
     agents = text.split("[from-agents]\n")[1].split("[")[0]
     assert agents.split()[2] == "emergency"
     assert "TIMEOUT(" not in text
@@ -122,16 +147,110 @@ def test_no_pattern_catches_h_and_the_outside_reaches_entries_only() -> None:
 def test_a_callers_choice_is_filtered_before_any_application_sees_it() -> None:
     text = extensions_conf(GOOD)
     assert [line for line in text.splitlines() if "${EXTEN}" in line] == [
-        "exten => _[0-9*#+]!,1,Set(RINGSIDE_DIALLED=${FILTER(0-9*#+,${EXTEN}):0:24})"
+        " same => n,Set(RINGSIDE_DIALLED=${FILTER(0-9*#+,${EXTEN}):0:24})"
     ]
     shown = [line for line in text.splitlines() if "CALLERID" in line]
     assert shown
     assert all("${FILTER(0-9+,${CALLERID(num)}):0:24}" in line and line.count("CALLERID") == 1 for line in shown)
 
 
-def test_emergency_goes_to_the_first_trunk_unless_told() -> None:
-    assert GOOD.dial_for_emergency("110") == "PJSIP/110@emergency"
-    carrier = replace(GOOD, trunks=(Trunk("carrier", "192.0.2.1:5060"),))
-    assert carrier.dial_for_emergency("110") == "PJSIP/110@carrier"
-    own = replace(GOOD, emergency_dial="Local/{number}@test")
-    assert "Dial(Local/119@test)" in extensions_conf(own)
+def steps(text: str) -> dict[str, list[str]]:
+    """ "context/extension" → its steps in order."""
+    found: dict[str, list[str]] = {}
+    name = here = ""
+    for line in text.splitlines():
+        if head := re.match(r"\[(.+)\]", line):
+            name = head[1]
+        elif line.startswith("exten => "):
+            pattern, _, app = line.removeprefix("exten => ").split(",", 2)
+            here = f"{name}/{pattern}"
+            found[here] = [app]
+        elif line.startswith(" same => n"):
+            found[here].append(line.split(",", 1)[1])
+    return found
+
+
+def test_every_way_in_and_out_makes_a_phones_transfer_ours() -> None:
+    """ADR 0013: whatever a phone of ours dials, and whatever dials one, says ari-only; else there is no target."""
+    own = replace(GOOD, emergency_dial="PJSIP/8099", trunks=(Trunk("carrier", "192.0.2.1"),))
+    text = extensions_conf(own)
+    found = steps(text)
+    ways = ["emergency/", "entry/", "agents-echo/", "agents-dial/", "fallback-served/", "extension-leg/"]
+    for way in ways:
+        firsts = [app for name, apps in found.items() if name.startswith(way) for app in apps[:1]]
+        assert firsts, way
+        assert set(firsts) == {"Set(PJSIP_TRANSFER_HANDLING()=ari-only)"}, way
+    to_phones = [app for apps in found.values() for app in apps if re.match(r"Dial\(PJSIP/(\$|\d+[,)])", app)]
+    assert len(to_phones) == 5
+    assert all("b(extension-leg^s^1)" in app for app in to_phones)
+    assert "TRANSFER_CONTEXT=nowhere" in text
+    assert patterns(text)["nowhere"] == []
+
+
+def test_a_carrier_reaches_the_entry_points_of_its_numbers_only() -> None:
+    line = Trunk("main", "192.0.2.1", number="+886277001000", entry="81", dids=(Did("+886277001001", "82"),))
+    text = extensions_conf(replace(GOOD, trunks=(line, Trunk("plain", "192.0.2.2"))))
+    known = patterns(text)
+    assert set(known["from-trunk-main"]) == {"+886277001000", "886277001000", "+886277001001", "886277001001"}
+    assert known["from-trunk-plain"] == ["81", "82", "83"]
+    assert steps(text)["from-trunk-main/886277001001"] == [
+        "Set(RINGSIDE_TRUNK=main)",
+        "Set(RINGSIDE_DID=+886277001001)",
+        "Goto(entry,82,1)",
+    ]
+
+
+def test_a_trunk_is_taken_up_without_a_restart_and_never_may_transfer() -> None:
+    given = replace(GOOD, trunks=(Trunk("main", "192.0.2.1:5070", "user", "a;b", registers=True),))
+    files, before = configuration(given, PLACES), configuration(GOOD, PLACES)
+    assert {name for name in files if files[name] != before[name]} == {"pjsip_trunks.conf", "extensions.conf"}
+    assert lasting(files, PLACES) == lasting(before, PLACES)
+    text = files["pjsip_trunks.conf"]
+    assert "allow_transfer = no" in text
+    assert "password = a\\;b\n" in text
+    assert "match = 192.0.2.1\n" in text
+
+
+def test_short_codes_music_and_tls_stand_in_their_files() -> None:
+    given = replace(
+        GOOD,
+        short_codes=(("*7", "1007"),),
+        music_classes=(("jazz", "/srv/jazz"),),
+        sip_tls_port=5061,
+        sip_tls_cert="/etc/c.pem",
+        sip_tls_key="/etc/k.pem",
+    )
+    files = configuration(given, PLACES)
+    assert 'ExecIf($["${RINGSIDE_CODE}" = "*7"]?Set(RINGSIDE_DIALLED=1007))' in files["extensions.conf"]
+    assert "[jazz]\nmode = files\ndirectory = /srv/jazz\n" in files["musiconhold.conf"]
+    assert "[tls]\ntype = transport\nprotocol = tls\nbind = 127.0.0.1:5061\n" in files["pjsip.conf"]
+
+
+def test_emergency_goes_where_it_is_told_then_to_each_line_in_order() -> None:
+    assert GOOD.dials_for_emergency("110") == ()
+    lines = (
+        Trunk("one", "192.0.2.1:5060", number="0277001000"),
+        Trunk("in", "192.0.2.2", direction=Direction.IN),
+        Trunk("two", "192.0.2.3", qualify_s=0),
+    )
+    several = replace(GOOD, trunks=lines)
+    # The last round is for a line that answers no OPTIONS: it has no contact to be dialled by its name.
+    assert several.dials_for_emergency("110") == (
+        "PJSIP/110@one",
+        "PJSIP/110@two",
+        "PJSIP/one/sip:110@192.0.2.1:5060",
+    )
+    assert steps(extensions_conf(several))["emergency/110"] == [
+        "Set(PJSIP_TRANSFER_HANDLING()=ari-only)",
+        "CELGenUserEvent(RINGSIDE_EMERGENCY,110)",
+        "Set(CALLERID(num)=0277001000)",
+        "Dial(PJSIP/110@one)",
+        "Dial(PJSIP/110@two)",
+        "Set(CALLERID(num)=0277001000)",
+        "Dial(PJSIP/one/sip:110@192.0.2.1:5060)",
+        "Progress()",
+        "Playback(all-circuits-busy-now,noanswer)",
+        "Congestion(10)",
+    ]
+    own = replace(several, emergency_dial="Local/{number}@test")
+    assert own.dials_for_emergency("119")[:2] == ("Local/119@test", "PJSIP/119@one")
