@@ -61,8 +61,8 @@ class Keeper:
     secrets: Secrets
     database: Database
     now: Callable[[], Micros]
-    _keys: Keyring = field(init=False)
-    _chain_key: bytes = field(init=False)
+    _keys: Keyring = field(init=False, repr=False)
+    _chain_key: bytes = field(init=False, repr=False)
     _swept_at: Micros = 0
 
     def __post_init__(self) -> None:

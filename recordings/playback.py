@@ -12,7 +12,6 @@ from typing import BinaryIO
 import numpy as np
 
 from recordings import store
-from recordings.capture import BLOCK_FRAMES
 from recordings.model import FRAME_BYTES, RATE, SIDES, StoredFile
 from recordings.seal import Damaged, Keyring, Unsealed
 
@@ -108,9 +107,9 @@ class Playable:
         with store.opened_sound(content) as sound:
             sound.seek(frame)
             while left:
-                block = sound.read(BLOCK_FRAMES, dtype="int16", always_2d=True)
-                if content.failure is not None or not len(block):
-                    raise content.failure or Damaged("the sound ends too early")
+                block = store.read_block(sound, content)
+                if not len(block):
+                    raise Damaged("the sound ends too early")
                 piece = np.ascontiguousarray(block, dtype="<i2").tobytes()[skip : skip + left]
                 skip = 0
                 left -= len(piece)

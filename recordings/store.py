@@ -110,12 +110,19 @@ def unsealed(folder: Path, file: StoredFile, keys: Keyring) -> Unsealed:
 def decoded(content: Unsealed) -> Iterator[Sound]:
     """The sound's frames, in blocks. Raises Damaged."""
     with opened_sound(content) as sound:
-        while len(block := sound.read(BLOCK_FRAMES, dtype="int16", always_2d=True)):
+        while len(block := read_block(sound, content)):
             yield block
-            if content.failure is not None:
-                raise content.failure
+
+
+def read_block(sound: soundfile.SoundFile, content: Unsealed) -> Sound:
+    """The next frames, none at the end. Raises Damaged."""
+    try:
+        block: Sound = sound.read(BLOCK_FRAMES, dtype="int16", always_2d=True)
+    except soundfile.SoundFileError as error:
+        raise content.failure or Damaged("the sound cannot be decoded") from error
     if content.failure is not None:
         raise content.failure
+    return block
 
 
 @contextmanager
