@@ -144,12 +144,7 @@ def pjsip_conf(given: AsteriskSettings) -> str:
         # By address first: a carrier's caller id may be digits that are also an extension's name.
         section(
             "global",
-            {
-                "type": "global",
-                "user_agent": "Ringside",
-                "endpoint_identifier_order": "ip,username,anonymous",
-                "max_random_initial_delay": 1,  # seconds until the first registration at a carrier; 10 unless told
-            },
+            {"type": "global", "user_agent": "Ringside", "endpoint_identifier_order": "ip,username,anonymous"},
         ),
         section("udp", {"type": "transport", "protocol": "udp", "bind": bind, **outside}),
         section("tcp", {"type": "transport", "protocol": "tcp", "bind": bind, **outside}),

@@ -102,6 +102,7 @@ def _registration(trunk: Trunk) -> dict[str, object]:
         "forbidden_retry_interval": RETRY_S,
         "fatal_retry_interval": RETRY_S,
         "max_retries": MAX_RETRIES,
+        "max_random_initial_delay": 1,  # seconds; 10 unless told
         "auth_rejection_permanent": "no",
         # Several lines at one carrier come from one address: the parameter in our Contact tells them apart.
         "line": "yes",
