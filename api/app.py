@@ -12,12 +12,12 @@ from fastapi.routing import APIRoute
 from api import errors
 from api.auth.permissions import PREFIX, needed
 from api.errors import ErrorAnswer
-from api.routes import calls, extensions, health, queues, records, seats
+from api.routes import calls, extensions, health, queues, recordings, records, seats, sip_codes
 from api.routes.common import authorize
 from api.services import Services
 
 VERSION = "0.1.0"
-NOUNS = (seats, queues, calls, records, extensions)
+NOUNS = (seats, queues, calls, records, recordings, extensions, sip_codes)
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": words}
     for status, words in {
@@ -47,7 +47,7 @@ def make_app(services: Services, lifespan: Lifespan = _nothing) -> FastAPI:
     app = FastAPI(
         title="Ringside",
         version=VERSION,
-        summary="Seats, queues, calls, records and extensions of a contact center.",
+        summary="Seats, queues, calls, records, recordings and extensions of a contact center.",
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
@@ -58,6 +58,7 @@ def make_app(services: Services, lifespan: Lifespan = _nothing) -> FastAPI:
     for noun in NOUNS:
         guarded.include_router(noun.router)
     app.include_router(guarded)
+    app.include_router(recordings.public)
     app.include_router(health.router)
     app.add_middleware(errors.SizeLimit)
     errors.install(app)

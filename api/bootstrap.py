@@ -9,6 +9,7 @@ from cti.asterisk import AsteriskProcess
 from cti.config import AsteriskSettings
 from directory import seed as seeds
 from directory.definitions import read_snapshot
+from recordings.consumer import RecordingsConsumer
 from records.consumer import RecordsConsumer
 from storage.cursors import Consumer
 from storage.factlog import SqlFactLog
@@ -19,7 +20,7 @@ from storage.settings import Secrets, Settings, load_secrets
 VOICE = "voice"
 DOCTOR = "90043"
 """The extension of `ringside doctor`: nobody's, in no directory; its password is derived like any other."""
-CONSUMERS: tuple[Consumer, ...] = (RecordsConsumer(),)
+CONSUMERS: tuple[Consumer, ...] = (RecordsConsumer(), RecordingsConsumer())
 """Who reads the log into tables; a new one is a line here."""
 
 
@@ -61,7 +62,7 @@ def asterisk_settings(settings: Settings, secrets: Secrets, entries: tuple[str, 
         emergency_dial=settings.emergency_dial,
         default_region=settings.default_region,
         country=settings.default_region.lower(),
-        recordings_dir=str(settings.data_dir / "recordings"),
+        recordings_dir=str(settings.raw_dir),
     )
 
 

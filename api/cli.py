@@ -23,6 +23,9 @@ from storage.settings import Settings
 
 VERSION = "0.1.0"
 CALLS_SHOWN = 20
+Add = Callable[
+    ["argparse._SubParsersAction[argparse.ArgumentParser]", str, str, Callable[[Context], int]], argparse.ArgumentParser
+]
 
 
 def _later(module: str, name: str) -> Callable[[Context], int]:
@@ -133,12 +136,39 @@ def _parser(say: Words) -> argparse.ArgumentParser:
     one = add(extension, "release", "cmd.extension.release", _later("extensions", "release"))
     one.add_argument("number")
 
+    _recordings(group("recordings", "cmd.recordings"), add, say)
+
     config = group("config", "cmd.config")
     add(config, "check", "cmd.config.check", _later("config", "check"))
 
     nouns.add_parser("phone", help=say("cmd.phone"), add_help=False)
 
     return top
+
+
+def _recordings(place: argparse._SubParsersAction[argparse.ArgumentParser], add: Add, say: Words) -> None:
+    def of_one(name: str, run: str) -> argparse.ArgumentParser:
+        made = add(place, name, f"cmd.recordings.{name}", _later("recordings", run))
+        made.add_argument("recording", help=say("opt.recording"))
+        return made
+
+    one = add(place, "list", "cmd.recordings.list", _later("recordings", "list_all"))
+    for name in ("number", "seat", "queue", "call", "problem", "state", "since", "until", "after"):
+        one.add_argument(f"--{name}", default="", help=say(f"opt.{name}"))
+    one.add_argument("--limit", type=int, default=CALLS_SHOWN, help=say("opt.limit"))
+    of_one("show", "show")
+    of_one("play", "play").add_argument("--wav", action="store_true", help=say("opt.wav"))
+    one = of_one("export", "export")
+    one.add_argument("file", help=say("opt.file"))
+    one.add_argument("--wav", action="store_true", help=say("opt.wav"))
+    of_one("erase", "erase")
+    one = of_one("hold", "hold")
+    one.add_argument("--release", action="store_true", help=say("opt.release"))
+    one.add_argument("--why", default="", help=say("opt.why"))
+    one = add(place, "check", "cmd.recordings.check", _later("recordings", "check"))
+    one.add_argument("recording", nargs="?", default="", help=say("opt.recording"))
+    add(place, "verify", "cmd.recordings.verify", _later("recordings", "verify_all"))
+    add(place, "rekey", "cmd.recordings.rekey", _later("recordings", "rekey"))
 
 
 def _settings(args: argparse.Namespace) -> Settings:

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from acd.core.facts import Accepted, Ended, InputRejected, OfferEnded, Queued, Recorded
 from acd.core.model import SECOND, Micros, OfferResult, Phase, Presence, SeatState, State
+from recordings.figures import Figures
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 WAIT_BUCKETS = (5, 10, 20, 30, 60, 120, 300, 600)
@@ -34,6 +35,10 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "ringside_ended": ("queue", "outcome"),
     "ringside_offers": ("queue", "result"),
     "ringside_answer_wait_seconds": ("queue",),
+    "ringside_recordings": ("state",),
+    "ringside_recordings_oldest_seconds": (),
+    "ringside_recordings_free_bytes": (),
+    "ringside_recordings_alarm": (),
 }
 """Every metric and its labels; there is no other (a test holds the page against it)."""
 
@@ -90,6 +95,7 @@ class Seen:
     counted: Counted
     lags: Mapping[str, int]
     engine: Mapping[str, Any] | None
+    recordings: Figures | None = None
 
 
 class _Page(Collector):
@@ -170,7 +176,20 @@ def _counts(seen: Seen) -> Iterator[CounterMetricFamily | HistogramMetricFamily]
     yield waits
 
 
-FAMILIES: tuple[Callable[[Seen], Iterator[Any]], ...] = (_engine, _items, _seats, _counts)
+def _recordings(seen: Seen) -> Iterator[GaugeMetricFamily]:
+    found = seen.recordings
+    if found is None:
+        return
+    states = [((state,), float(count)) for state, count in found.states.items()]
+    yield _gauge("ringside_recordings", "recordings by where their sound is", states)
+    oldest = "since the end of the contact whose sound waits longest to be stored"
+    yield _gauge("ringside_recordings_oldest_seconds", oldest, [((), found.oldest / SECOND)])
+    yield _gauge("ringside_recordings_free_bytes", "room for recordings; -1: nobody can tell", [((), found.free)])
+    alarm = "1 while recordings wait to be stored, or there is too little room"
+    yield _gauge("ringside_recordings_alarm", alarm, [((), float(found.alarm))])
+
+
+FAMILIES: tuple[Callable[[Seen], Iterator[Any]], ...] = (_engine, _items, _seats, _counts, _recordings)
 
 
 def page(seen: Seen) -> bytes:

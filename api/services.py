@@ -16,9 +16,10 @@ from api.gateway import Caller, submit
 from api.live import Live
 from api.metrics import Counted
 from directory.service import seat_names
+from recordings.figures import Figures
 from storage.bus import CallFailed, EngineAway
 from storage.session import Database
-from storage.settings import Secrets
+from storage.settings import Secrets, Settings
 
 Check = Callable[[], Awaitable[str]]
 """Empty when all is well, else what is wrong in a few words."""
@@ -43,7 +44,8 @@ class Names:
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything a request may use. `checks` are those of /readyz, by name;
-    `lags` (blocking) tells how many facts each reader has not taken up yet."""
+    `lags` (blocking) tells how many facts each reader has not taken up yet, `recordings` (blocking) how their keeping
+    goes."""
 
     live: Live
     engine: Caller
@@ -55,6 +57,8 @@ class Services:
     lags: Callable[[], Mapping[str, int]] = dict
     checks: Mapping[str, Check] = field(default_factory=dict)
     names: Names = field(default_factory=Names)
+    settings: Settings = field(default_factory=Settings)
+    recordings: Callable[[], Figures | None] = lambda: None
 
     @property
     def state(self) -> State:

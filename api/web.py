@@ -21,6 +21,7 @@ from api.children import say_ready
 from api.live import COMMITTED, Live
 from api.metrics import Counted
 from api.services import Check, Services
+from recordings.figures import figures
 from storage.bus import CallFailed, EngineAway, UnixClient
 from storage.cursors import position
 from storage.session import Database
@@ -88,6 +89,8 @@ async def main(settings: Settings) -> None:
         counted=counted,
         lags=lambda: _lags(database, facts),
         checks=_checks(bus, database, live),
+        settings=settings,
+        recordings=lambda: figures(database, settings, time.time_ns() // 1000),
     )
 
     @asynccontextmanager

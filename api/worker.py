@@ -1,9 +1,12 @@
-"""The worker process: consumers read the log and keep their rows, woken by the bus, else every 200 ms."""
+"""The worker process: consumers read the log and keep their rows, woken by the bus, else every 200 ms; recordings are
+taken up each second, and once a day those whose time is over are erased."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
+from datetime import datetime
 
 import structlog
 
@@ -12,14 +15,18 @@ from api.bootstrap import CONSUMERS, open_database, open_log
 from api.children import say_ready
 from api.live import COMMITTED, POLL_S
 from api.signals import until_told_to_stop
+from recordings import retention
+from recordings.keeper import Keeper
 from storage.bus import UnixClient
 from storage.cursors import Consumer, catch_up
 from storage.session import Database
-from storage.settings import Settings
+from storage.settings import Settings, load_secrets
 
 log = structlog.get_logger(__name__)
 
 TROUBLE_S = 1.0
+KEEP_EVERY_S = 1.0
+RETAIN_LOOK_S = 600.0
 
 
 async def main(settings: Settings) -> None:
@@ -31,6 +38,8 @@ async def main(settings: Settings) -> None:
             work = [
                 asyncio.create_task(_listen(bus, wake)),
                 *(asyncio.create_task(_consume(database, facts, consumer, wake)) for consumer in CONSUMERS),
+                asyncio.create_task(_keep(settings, database)),
+                asyncio.create_task(_retain(settings, database)),
             ]
             say_ready()
             try:
@@ -64,3 +73,36 @@ async def _consume(database: Database, facts: FactLog, consumer: Consumer, wake:
             async with asyncio.timeout(POLL_S):
                 await wake.wait()
         wake.clear()
+
+
+async def _keep(settings: Settings, database: Database) -> None:
+    """Take up finished recordings for ever. A storage that hangs holds this loop alone."""
+    keeper = Keeper(settings, load_secrets(settings), database, _now)
+    while True:
+        try:
+            done = await asyncio.to_thread(keeper.run_once)
+            if done.stored:
+                log.info("recordings_stored", count=done.stored)
+        except Exception:
+            log.exception("recordings_failed")
+            await asyncio.sleep(TROUBLE_S)
+        await asyncio.sleep(KEEP_EVERY_S)
+
+
+async def _retain(settings: Settings, database: Database) -> None:
+    """Erase what is over its time, at the start and on each new day of the organisation."""
+    link_key, done = load_secrets(settings).link_key, None
+    while True:
+        today = datetime.now(settings.timezone).date()
+        if today != done:
+            try:
+                count = await asyncio.to_thread(retention.run, database, settings, link_key, _now())
+                log.info("recordings_retained", erased=count)
+                done = today
+            except Exception:
+                log.exception("retention_failed")
+        await asyncio.sleep(RETAIN_LOOK_S)
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from acd.core.model import Micros
-from recordings.model import Kept, Problem, Recording, RecordingKind, State, StoredFile
+from recordings.model import Kept, Note, Problem, Recording, RecordingKind, State, StoredFile
 from recordings.rows import COLUMNS, read_row, write_row
 from storage import tables
 
@@ -160,10 +160,11 @@ def note(session: Session, recording: str, what: str, at: Micros, *, by: str, vi
     )
 
 
-def notes(session: Session, recording: str) -> list[dict[str, object]]:
+def notes(session: Session, recording: str) -> tuple[Note, ...]:
     """What was done to it, oldest first."""
-    chosen = select(tables.recording_log).where(tables.recording_log.c.recording == recording)
-    return [dict(row) for row in session.execute(chosen.order_by(tables.recording_log.c.id)).mappings()]
+    table = tables.recording_log.c
+    chosen = select(table.at, table.what, table.by, table.via, table.detail).where(table.recording == recording)
+    return tuple(Note(*row) for row in session.execute(chosen.order_by(table.id)))
 
 
 def count_states(session: Session) -> dict[str, int]:

@@ -24,7 +24,7 @@ from recordings.seal import Damaged, KeyGone, Keyring
 from recordings.space import MEGABYTE
 from recordings.store import Stored, StoreFailed
 from storage.session import Database
-from storage.settings import Secrets, Settings
+from storage.settings import Secrets, Settings, load_secrets
 
 log = structlog.get_logger(__name__)
 
@@ -61,13 +61,16 @@ class Keeper:
     secrets: Secrets
     database: Database
     now: Callable[[], Micros]
-    _keys: Keyring = field(init=False, repr=False)
     _chain_key: bytes = field(init=False, repr=False)
     _swept_at: Micros = 0
 
     def __post_init__(self) -> None:
-        self._keys = Keyring.read(self.secrets.recording_keys)
         self._chain_key = chain.chain_key(self.secrets.link_key)
+
+    @property
+    def keys(self) -> Keyring:
+        """The master keys, read anew each time: `ringside recordings rekey` may have added one."""
+        return Keyring.read(load_secrets(self.settings).recording_keys)
 
     @property
     def raws(self) -> Path:
@@ -124,7 +127,7 @@ class Keeper:
                 raw,
                 row.recording,
                 told,
-                keys=self._keys,
+                keys=self.keys,
                 folder=self.folder,
                 codec=self.settings.recordings_codec,
                 now=now,
@@ -236,7 +239,7 @@ class Keeper:
             for block in raw.blocks():
                 have.update(block.tobytes())
         kept = hashlib.sha256()
-        with store.unsealed(self.folder, file, self._keys) as content:
+        with store.unsealed(self.folder, file, self.keys) as content:
             for block in store.decoded(content):
                 kept.update(block.tobytes())
         if have.digest() == kept.digest():

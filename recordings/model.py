@@ -153,6 +153,17 @@ class StoredFile:
     stored_at: Micros = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that was done to a recording: link, played, exported, held, released, erased."""
+
+    at: Micros
+    what: str
+    by: str
+    via: str
+    detail: str = ""
+
+
 def write_list(parts: Sequence[Pause] | Sequence[Break]) -> str:
     """Pauses or breaks as a column; empty for none."""
     return json.dumps([asdict(part) for part in parts], separators=(",", ":")) if parts else ""

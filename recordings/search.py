@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from acd.core.model import Micros
 from recordings import index
-from recordings.model import Kept, Problem, Recording, State, StoredFile
+from recordings.model import Kept, Note, Problem, Recording, State, StoredFile
 from recordings.rows import COLUMNS, read_row
 from storage import tables
 
@@ -70,7 +70,7 @@ class Detail:
 
     view: View
     file: StoredFile | None
-    notes: tuple[dict[str, object], ...]
+    notes: tuple[Note, ...]
 
 
 def find(session: Session, wanted: Wanted | None = None, *, after: str = "", limit: int = PAGE) -> Page:
@@ -97,7 +97,7 @@ def get(session: Session, recording: str) -> Detail | None:
     found = session.execute(_columns(tables.recordings).where(_row.recording == recording)).one_or_none()
     if found is None:
         return None
-    return Detail(_view(found), index.stored_file(session, recording), tuple(index.notes(session, recording)))
+    return Detail(_view(found), index.stored_file(session, recording), index.notes(session, recording))
 
 
 def _addresses(session: Session, number: str) -> list[str]:

@@ -16,6 +16,9 @@ class Permission(StrEnum):
     QUEUES_READ = "queues:read"
     CALLS_READ = "calls:read"
     RECORDS_READ = "records:read"
+    RECORDINGS_READ = "recordings:read"
+    RECORDINGS_PLAY = "recordings:play"
+    RECORDINGS_MANAGE = "recordings:manage"
     EXTENSIONS_READ = "extensions:read"
     EXTENSIONS_MANAGE = "extensions:manage"
 
@@ -33,8 +36,14 @@ ENDPOINTS: Mapping[tuple[str, str], Permission] = {
     ("GET", "/queues/{queue}"): P.QUEUES_READ,
     ("GET", "/calls"): P.CALLS_READ,
     ("GET", "/calls/{call}"): P.CALLS_READ,
+    ("GET", "/sip-codes"): P.CALLS_READ,
     ("GET", "/records"): P.RECORDS_READ,
     ("GET", "/records/{record}"): P.RECORDS_READ,
+    ("GET", "/recordings"): P.RECORDINGS_READ,
+    ("GET", "/recordings/{recording}"): P.RECORDINGS_READ,
+    ("POST", "/recordings/{recording}/link"): P.RECORDINGS_PLAY,
+    ("POST", "/recordings/{recording}/hold"): P.RECORDINGS_MANAGE,
+    ("POST", "/recordings/{recording}/erase"): P.RECORDINGS_MANAGE,
     ("GET", "/extensions"): P.EXTENSIONS_READ,
     ("POST", "/extensions"): P.EXTENSIONS_MANAGE,
     ("POST", "/extensions/{number}/assign"): P.EXTENSIONS_MANAGE,

@@ -59,5 +59,6 @@ async def get_metrics(use: Use) -> Response:
     except (EngineAway, CallFailed):
         engine = None  # its own figures are left out
     lags = await run_in_threadpool(use.lags)
-    seen = metrics.Seen(use.state, use.live.seq, use.now(), use.counted, lags, engine)
+    kept = await run_in_threadpool(use.recordings)
+    seen = metrics.Seen(use.state, use.live.seq, use.now(), use.counted, lags, engine, kept)
     return Response(metrics.page(seen), media_type=metrics.CONTENT_TYPE)

@@ -64,7 +64,7 @@ def file_of(tape: Tape, recording: str) -> StoredFile:
 
 def heard(tape: Tape, recording: str) -> bytes:
     """The sound as it can be heard again."""
-    with store.unsealed(tape.settings.store_dir, file_of(tape, recording), tape.keeper._keys) as content:
+    with store.unsealed(tape.settings.store_dir, file_of(tape, recording), tape.keeper.keys) as content:
         return b"".join(block.astype("<i2").tobytes() for block in store.decoded(content))
 
 
@@ -332,7 +332,7 @@ def test_no_room_at_any_place_of_the_file_leaves_the_raw_one_and_nothing_else(ta
         "from recordings.capture import opened\nfrom recordings.check import Told\n"
         "try:\n"
         "    with opened(settings.raw_dir, 'i1-r', 1 << 30) as raw:\n"
-        "        store.store(raw, 'i1-r', Told(), keys=keeper._keys, folder=settings.store_dir, now=keeper.now())\n"
+        "        store.store(raw, 'i1-r', Told(), keys=keeper.keys, folder=settings.store_dir, now=keeper.now())\n"
         "except store.StoreFailed as error:\n"
         "    print(error.code)\n"
     )

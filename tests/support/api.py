@@ -24,6 +24,7 @@ from api.live import Live
 from api.metrics import Counted
 from api.services import Services
 from directory import seed, service
+from recordings.figures import figures
 from storage.bus import EngineAway
 from storage.migrations import migrate
 from storage.session import Database
@@ -122,6 +123,8 @@ async def serving(folder: Path) -> AsyncIterator[Api]:
         now=clock.now,
         counted=counted,
         lags=lambda: {"records": 3},
+        settings=settings,
+        recordings=lambda: figures(database, settings, clock.now()),
     )
     app = make_app(services)
     await live.catch_up()
