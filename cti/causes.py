@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from acd.core.model import Outcome, Party
+from acd.core.model import OfferResult, Outcome, Party
 
 
 class Detail(StrEnum):
@@ -99,11 +99,49 @@ ROWS: tuple[Row, ...] = (
 )
 BY_SIP: dict[int, Row] = {code: row for row in ROWS for code in row.sip}
 
+# The rest of RFC 3261 §21, and 422 (RFC 4028), 433 (RFC 5079), 607 (RFC 8197), 608 (RFC 8688): they say nothing of a
+# person, and Asterisk gives most of them Q.850's 127. A redirection is not followed.
+OTHER_SIP: dict[int, Detail] = {
+    300: Detail.UNREACHABLE,
+    301: Detail.NUMBER_CHANGED,
+    302: Detail.UNREACHABLE,
+    305: Detail.UNREACHABLE,
+    380: Detail.UNREACHABLE,
+    400: Detail.CONFIGURATION,
+    402: Detail.REJECTED_BY_NETWORK,
+    405: Detail.CONFIGURATION,
+    406: Detail.MEDIA,
+    413: Detail.CONFIGURATION,
+    414: Detail.CONFIGURATION,
+    415: Detail.MEDIA,
+    416: Detail.CONFIGURATION,
+    420: Detail.CONFIGURATION,
+    421: Detail.CONFIGURATION,
+    422: Detail.CONFIGURATION,
+    423: Detail.CONFIGURATION,
+    433: Detail.REJECTED_BY_NETWORK,
+    481: Detail.NETWORK,
+    485: Detail.WRONG_NUMBER,
+    491: Detail.NETWORK,
+    493: Detail.CONFIGURATION,
+    501: Detail.CONFIGURATION,
+    505: Detail.CONFIGURATION,
+    513: Detail.CONFIGURATION,
+    607: Detail.REJECTED_BY_PERSON,
+    608: Detail.REJECTED_BY_NETWORK,
+}
+
 # Where there is no SIP code: Q.850's own meanings (ITU-T Q.850 §2.2).
 BY_Q850: dict[int, Detail] = {
+    0: Detail.UNKNOWN,
     1: Detail.WRONG_NUMBER,
     2: Detail.WRONG_NUMBER,
     3: Detail.WRONG_NUMBER,
+    5: Detail.WRONG_NUMBER,
+    6: Detail.NETWORK,
+    7: Detail.NETWORK,
+    8: Detail.CONGESTION,
+    14: Detail.NUMBER_CHANGED,
     16: Detail.CANCELLED,  # normal clearing of a leg that was not answered
     17: Detail.BUSY,
     18: Detail.UNREACHABLE,
@@ -111,20 +149,42 @@ BY_Q850: dict[int, Detail] = {
     20: Detail.UNREACHABLE,
     21: Detail.REJECTED_BY_PERSON,
     22: Detail.NUMBER_CHANGED,
+    23: Detail.UNREACHABLE,
     25: Detail.LOOP,
     26: Detail.ELSEWHERE,
     27: Detail.NETWORK,
     28: Detail.WRONG_NUMBER,
+    29: Detail.REJECTED_BY_NETWORK,
+    30: Detail.UNKNOWN,
+    31: Detail.UNKNOWN,
     34: Detail.CONGESTION,
     38: Detail.NETWORK,
     41: Detail.NETWORK,
     42: Detail.CONGESTION,
+    43: Detail.NETWORK,
     44: Detail.CONGESTION,
+    45: Detail.CONGESTION,
     50: Detail.MEDIA,
+    52: Detail.REJECTED_BY_NETWORK,
+    54: Detail.REJECTED_BY_NETWORK,
+    57: Detail.REJECTED_BY_NETWORK,
     58: Detail.MEDIA,
+    65: Detail.MEDIA,
+    66: Detail.MEDIA,
+    69: Detail.REJECTED_BY_NETWORK,
     79: Detail.REJECTED_BY_NETWORK,
+    81: Detail.NETWORK,
     88: Detail.MEDIA,
+    95: Detail.CONFIGURATION,
+    96: Detail.CONFIGURATION,
+    97: Detail.CONFIGURATION,
+    98: Detail.NETWORK,
+    99: Detail.CONFIGURATION,
+    100: Detail.CONFIGURATION,
+    101: Detail.NETWORK,
     102: Detail.NETWORK,
+    103: Detail.NETWORK,
+    111: Detail.CONFIGURATION,
     127: Detail.UNKNOWN,
 }
 _ELSEWHERE_SIP = 200
@@ -162,7 +222,8 @@ def detail_of(ending: Ending) -> Detail:
         return Detail.CANCELLED
     row = BY_SIP.get(ending.sip)
     if row is None:
-        return BY_Q850.get(ending.reason_q850 or ending.q850, Detail.UNKNOWN)
+        by_cause = BY_Q850.get(ending.reason_q850 or ending.q850, Detail.UNKNOWN)
+        return OTHER_SIP.get(ending.sip, by_cause)
     if ending.rang and row.rang is not None:
         return row.rang
     if ending.direction is Direction.SEAT and row.seat is not None:
@@ -173,3 +234,21 @@ def detail_of(ending: Ending) -> Detail:
 def outcome_of(ending: Ending) -> Outcome:
     """The outcome in terms.md's list. Where a caller left, the core says from which phase (abandoned in ...)."""
     return OUTCOMES[detail_of(ending)]
+
+
+_RESULTS: dict[Detail, OfferResult] = {
+    Detail.BUSY: OfferResult.REJECTED,
+    Detail.REJECTED_BY_PERSON: OfferResult.REJECTED,
+    Detail.NO_ANSWER: OfferResult.TIMEOUT,
+}
+
+
+def line_refusal(*, rang: bool, by_us: bool, sip: int, q850: int) -> tuple[OfferResult, Outcome]:
+    """What became of a call to the outside that nobody answered: how the leg counts, and the outcome.
+
+    `by_us`: our own limit ended it; Asterisk then tells 480, which is no word of the carrier's. A wish to hang up never
+    comes here (the leg is withdrawn).
+    """
+    ending = Ending(Direction.OUT, Party.SYSTEM if by_us else Party.OTHER, False, rang, by_us, sip, q850)
+    detail = detail_of(ending)
+    return _RESULTS.get(detail, OfferResult.UNREACHABLE), OUTCOMES[detail]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from acd.core.model import Outcome, Party
-from cti.causes import BY_SIP, OUTCOMES, Detail, Direction, Ending, detail_of, outcome_of
+from cti import cause_texts
+from cti.cause_texts import LANGUAGES, Case, Kind, codes, page
+from cti.causes import BY_SIP, OTHER_SIP, OUTCOMES, ROWS, Detail, Direction, Ending, detail_of, outcome_of
 
 # SIP code, Asterisk, Oracle SBC, RFC 3398, outcome of a call to the outside that has not rung: written from terms.md.
 TERMS: list[tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...], Detail, Outcome]] = [
@@ -88,3 +93,87 @@ def test_every_detail_has_an_outcome() -> None:
 )
 def test_the_code_alone_is_never_the_outcome(ending: Ending, detail: Detail) -> None:
     assert detail_of(ending) is detail
+
+
+# RFC 3261 §21.3 to §21.6, every code, written from the RFC.
+RFC3261 = {
+    *(300, 301, 302, 305, 380),
+    *(400, 401, 402, 403, 404, 405, 406, 407, 408, 410, 413, 414, 415, 416, 420, 421, 423),
+    *(480, 481, 482, 483, 484, 485, 486, 487, 488, 491, 493),
+    *(500, 501, 502, 503, 504, 505, 513),
+    *(600, 603, 604, 606),
+}
+# The causes of Asterisk 22's include/asterisk/causes.h.
+ASTERISK = {
+    *(0, 1, 2, 3, 5, 6, 7, 8, 14, 16, 17, 18, 19, 20, 21, 22, 23, 25, 26, 27, 28, 29, 30, 31, 34, 38, 41, 42, 43, 44),
+    *(45, 50, 52, 54, 57, 58, 65, 66, 69, 81, 88, 95, 96, 97, 98, 99, 100, 101, 102, 103, 111, 127),
+}
+
+
+@pytest.mark.feature("V11")
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_code_page_has_every_code_in_three_languages(language: str) -> None:
+    rows = page(language)
+    listed = {(row.kind, row.code) for row in rows}
+    assert len(listed) == len(rows)
+    assert {code for kind, code in listed if kind is Kind.SIP} >= RFC3261 | set(BY_SIP)
+    assert {code for kind, code in listed if kind is Kind.Q850} >= ASTERISK | {c for row in ROWS for c in row.asterisk}
+    for row in rows:
+        assert row.name
+        assert row.means
+        assert [one.case for one in row.readings] == list(Case)
+        assert all(one.says and one.do for one in row.readings)
+        # Chinese is Chinese, English is English; the names are official and stay as they are.
+        for text in (row.means, *(word for one in row.readings for word in (one.says, one.do))):
+            assert any(ord(letter) > 0x2E80 for letter in text) == (language != "en"), text
+    assert page(language)[0].code == 300
+
+
+def test_every_language_has_the_same_words_and_none_is_left_over() -> None:
+    used = {f"{kind}.{code}" for kind, code in codes()}
+    folder = Path(cause_texts.__file__).parent / "words"
+    names = json.loads((folder / "names.json").read_text())
+    assert set(names) == used
+    used |= {f"{word}.{detail}" for word in ("detail", "do") for detail in Detail}
+    for language in LANGUAGES:
+        texts = json.loads((folder / f"{language}.json").read_text())
+        assert set(texts) == used
+        # Each says something of its own: no text is copied from a neighbour by mistake.
+        means = [text for key, text in texts.items() if key.startswith("sip.")]
+        assert len(set(means)) == len(means)
+    with pytest.raises(KeyError):
+        page("fr")
+
+
+def test_simplified_and_traditional_are_not_mixed() -> None:
+    """Letters of one script only, taken from the words this page is made of."""
+    traditional, simplified = (
+        set("話機無線對號碼網裝設轉換專員應時請業傳務"),
+        set("话机无线对号码网装设转换专员应时请业传务"),
+    )
+    texts = {name: " ".join(row.means for row in page(name)) for name in ("zh-TW", "zh-CN")}
+    assert not (simplified - traditional) & set(texts["zh-TW"])
+    assert not (traditional - simplified) & set(texts["zh-CN"])
+
+
+@pytest.mark.parametrize(
+    ("code", "case", "outcome"),
+    [
+        (480, Case.OUT, Outcome.UNREACHABLE),
+        (480, Case.OUT_RANG, Outcome.RNA),
+        (404, Case.OUT, Outcome.WRONG_NUMBER),
+        (404, Case.SEAT, Outcome.UNREACHABLE),
+        (503, Case.OUT, Outcome.CONGESTION),
+        (603, Case.SEAT_RANG, Outcome.REJECTED),
+        (415, Case.OUT, Outcome.MEDIA),
+    ],
+)
+def test_the_page_and_the_records_say_the_same(code: int, case: Case, outcome: Outcome) -> None:
+    row = next(row for row in page("en") if (row.kind, row.code) == (Kind.SIP, code))
+    assert next(one.outcome for one in row.readings if one.case is case) is outcome
+
+
+def test_a_code_outside_the_terms_is_read_before_asterisks_127() -> None:
+    assert detail_of(Ending(Direction.OUT, Party.SYSTEM, sip=485, q850=1)) is Detail.WRONG_NUMBER
+    assert detail_of(Ending(Direction.OUT, Party.SYSTEM, sip=415, q850=127)) is Detail.MEDIA
+    assert not set(OTHER_SIP) & set(BY_SIP)
