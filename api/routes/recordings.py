@@ -272,7 +272,8 @@ def erase(recording: Name, use: Use, token: Who) -> RecordingOut:
     return RecordingOut(**recording_out(_detail(use, recording).view))
 
 
-@public.api_route("/play/{recording}", methods=["GET", "HEAD"], response_class=Response)
+@public.get("/play/{recording}", response_class=Response)
+@public.head("/play/{recording}", response_class=Response, include_in_schema=False)
 async def play(
     recording: Name,
     use: Use,

@@ -77,9 +77,9 @@ class Tape:
     keeper: Keeper
 
     @classmethod
-    def at(cls, settings: Settings, database: Database) -> Tape:
+    def at(cls, settings: Settings, database: Database, clock: HandClock | None = None) -> Tape:
         """On databases that have the schema."""
-        clock = HandClock(START)
+        clock = clock or HandClock(START)
         settings.raw_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         keeper = Keeper(settings, load_secrets(settings), database, clock.now)
         return cls(settings, database, clock, MemoryLog(), keeper)
