@@ -231,7 +231,8 @@ def _session(
     try:
         phone = library.Phone(settings, session.inbox.put, play=play, record=args.record)
     except PhoneError as error:
-        output.say({"event": "error", "say": f"the phone cannot start: {error}"})
+        if output.console is None:
+            output.say({"event": "error", "say": f"the phone cannot start: {error}"})
         print(f"ringside phone: {error}", file=sys.stderr)
         return Exit.NO_SOUND if isinstance(error, NoSound) else Exit.FAILED
     try:

@@ -60,6 +60,20 @@ NEEDS = (
     Need("ca-certificates", "downloads over TLS", "run", has_file("etc/ssl/certs/ca-certificates.crt")),
     Need("postgresql", "tests on a real PostgreSQL", "test", has_file("usr/lib/postgresql/*/bin/postgres")),
     Need("iproute2", "tests look at the ports that are open", "test", has_file("usr/bin/ss")),
+    Need("openssl", "tests of SIP over TLS make certificates", "test", has_file("usr/bin/openssl")),
+    Need(
+        "pulseaudio",
+        "tests of the phone's sound have a sound system of their own",
+        "test",
+        has_file("usr/bin/pulseaudio"),
+    ),
+    Need("pulseaudio-utils", "they play into it and record", "test", has_file("usr/bin/parec")),
+    Need(
+        "libasound2-plugins",
+        "shows it as ALSA devices",
+        "test",
+        has_file("usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so"),
+    ),
 )
 
 
