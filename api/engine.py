@@ -32,7 +32,7 @@ from api.signals import until_told_to_stop
 from cti.agi import AgiServer
 from cti.ami import Ami, AmiError, AmiGone
 from cti.config import AsteriskSettings
-from cti.provisioning import Extension, FallbackMembers, Provisioning, ProvisioningFailed, http_call
+from cti.provisioning import Extension, FallbackMembers, PhoneKind, Provisioning, ProvisioningFailed, http_call
 from cti.telephony import AsteriskTelephony
 from directory.definitions import DirectoryConfiguration
 from directory.plans import DirectoryPlans
@@ -256,10 +256,10 @@ class EngineProcess:
         with self._database.read() as session:
             pool, people = list_extensions(session), seat_names(session)
         names = {one.extension: people.get(one.id, "") for one in self._book.profiles.values()}
-        generations = {DOCTOR: 1} | {one.number: one.generation for one in pool}
+        known = {DOCTOR: (1, PhoneKind.SOFTPHONE)} | {one.number: (one.generation, PhoneKind(one.kind)) for one in pool}
         return {
-            number: Extension(number, names.get(number, ""), self._secrets.phone_password(number, generation))
-            for number, generation in generations.items()
+            number: Extension(number, names.get(number, ""), self._secrets.phone_password(number, generation), kind)
+            for number, (generation, kind) in known.items()
         }
 
     async def _keep_members(self) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from cti.ami import Ami
+from cti.ami import Ami, AmiError, Message
 from cti.config import AsteriskSettings, new_password
 from cti.dialplan import FALLBACK, FROM_AGENTS
 from cti.numbers import printable
@@ -25,6 +25,7 @@ Call = Callable[[str, str, Mapping[str, Any] | None], Awaitable[tuple[int, Any]]
 
 HTTP_LIMIT_S = 5.0
 LONGEST_NAME = 40
+LONGEST_AGENT = 80
 # Sound gone this long means the browser was killed: without it the channel stays up for ever.
 BROWSER_RTP_TIMEOUT_S = 30
 _EXTENSION = re.compile(r"[0-9]{2,12}")
@@ -224,6 +225,49 @@ class Provisioning:
         if status >= http.client.MULTIPLE_CHOICES and not gone:
             say = told.get("message", "") if isinstance(told, dict) else ""
             raise ProvisioningFailed(f"{kind} of extension {number}: Asterisk answered {status} {say}".rstrip())
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneState:
+    """A registered phone as Asterisk sees it. `answers` is None for one that is not asked, or not yet.
+
+    `address` (host:port) is where its packets come from, `agent` what it calls itself: both are its own words, bounded.
+    """
+
+    number: str
+    address: str
+    agent: str
+    answers: bool | None
+    round_trip_us: int = 0
+    expires_at: int = 0  # seconds since 1970
+
+
+_ANSWERS = {"Reachable": True, "Unreachable": False}
+
+
+async def registered_phones(ami: Ami) -> dict[str, PhoneState]:
+    """The extensions that are registered now, by number. Raises AmiError, AmiGone."""
+    try:
+        rows = await ami.listing("PJSIPShowContacts", "ContactListComplete")
+    except AmiError as error:
+        if "No Contacts" not in str(error):
+            raise
+        return {}
+    states = (_phone_state(row) for row in rows)
+    return {state.number: state for state in states if _EXTENSION.fullmatch(state.number)}
+
+
+def _phone_state(row: Message) -> PhoneState:
+    host, port = row.get("ViaAddr"), row.get("ViaPort")
+    trip, expires = row.get("RoundtripUsec"), row.get("ExpirationTime")
+    return PhoneState(
+        number=row.get("Endpoint"),
+        address=printable(f"{host}:{port}" if host else "", LONGEST_NAME),
+        agent=printable(row.get("UserAgent"), LONGEST_AGENT),
+        answers=_ANSWERS.get(row.get("Status")),
+        round_trip_us=int(trip) if trip.isdigit() else 0,
+        expires_at=int(expires) if expires.isdigit() else 0,
+    )
 
 
 class FallbackMembers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
+import time
 from dataclasses import replace
 
 import pytest
@@ -15,9 +16,11 @@ from cti.provisioning import (
     Extension,
     FallbackMembers,
     PhoneKind,
+    PhoneState,
     Provisioning,
     ProvisioningFailed,
     http_call,
+    registered_phones,
     shown_name,
 )
 from softphone.process import PhoneGone, PhoneProcess
@@ -61,6 +64,35 @@ async def test_a_phone_registers_until_its_extension_is_removed(asterisk: Asteri
     await provisioning.remove("1001")
     await provisioning.remove("1001")
     assert not await may_register(asterisk, "1001", changed)
+
+
+@pytest.mark.softphone
+async def test_the_state_of_each_phone_is_seen(make_asterisk: MakeAsterisk) -> None:
+    box = make_asterisk(qualify_s=1)
+    provisioning = Provisioning(http_call(box.settings), qualify_s=1)
+    async with Ami(box.settings) as ami:
+        assert await registered_phones(ami) == {}
+        password = await provisioning.put(Extension("1001"))
+        await provisioning.put(Extension("1002"))
+        async with await PhoneProcess.start("1001", server=server_of(box), password=password) as phone:
+
+            async def answers() -> PhoneState | None:
+                seen = (await registered_phones(ami)).get("1001")
+                return seen if seen is not None and seen.answers else None
+
+            seen = await soon(answers, "the phone has answered")
+            assert seen.address == phone.uri.rpartition("@")[2].rstrip(">")
+            assert seen.agent
+            assert seen.round_trip_us > 0
+            assert 0 < seen.expires_at - time.time() <= 600
+            await phone.kill()
+
+            async def silent() -> bool:
+                return (await registered_phones(ami))["1001"].answers is False
+
+            # Asked each second, three seconds for the answer.
+            await soon(silent, "a dead phone is seen", limit_s=1 + 3 + 1.5)
+        await provisioning.remove("1001")
 
 
 @pytest.mark.softphone
@@ -122,6 +154,34 @@ async def test_an_endpoint_is_what_the_rules_demand(asterisk: AsteriskProcess) -
     assert shown("1005")["webrtc"] == "yes"
     await provisioning.put(Extension("1005", kind=PhoneKind.SOFTPHONE))
     assert shown("1005") == desk | {"callerid": '"1005" <1005>'}
+
+
+@pytest.mark.parametrize(
+    ("kind", "webrtc", "encryption", "expiry"),
+    [
+        (PhoneKind.SOFTPHONE, "no", "no", ("30", "300", "600")),
+        (PhoneKind.DESK, "no", "sdes", ("60", "1800", "3600")),
+        (PhoneKind.BROWSER, "yes", "dtls", ("30", "300", "600")),
+    ],
+)
+async def test_each_kind_of_phone_gets_its_own_endpoint(
+    asterisk: AsteriskProcess, kind: PhoneKind, webrtc: str, encryption: str, expiry: tuple[str, str, str]
+) -> None:
+    """Whatever the number was before: the later word holds."""
+    provisioning = Provisioning(http_call(asterisk.settings))
+
+    def shown(what: str) -> dict[str, str]:
+        lines = asterisk.cli(f"pjsip show {what} 1007").splitlines()
+        return {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in lines) if colon}
+
+    for before in PhoneKind:
+        await provisioning.put(Extension("1007", kind=before))
+        await provisioning.put(Extension("1007", kind=kind))
+        endpoint, aor = shown("endpoint"), shown("aor")
+        assert (endpoint["webrtc"], endpoint["media_encryption"]) == (webrtc, encryption)
+        assert endpoint["media_encryption_optimistic"] == ("true" if kind is PhoneKind.DESK else "false")
+        assert endpoint["allow_transfer"] == "true"
+        assert (aor["minimum_expiration"], aor["default_expiration"], aor["maximum_expiration"]) == expiry
 
 
 @pytest.mark.parametrize("number", ["", "1", "10x", "anonymous", "../1001", "1001\n", "1" * 13, "１００１"])
