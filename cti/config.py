@@ -349,7 +349,7 @@ def _wrong_trunk(trunk: Trunk) -> Iterator[str]:
     if not trunk.codecs or any(codec not in CODECS for codec in trunk.codecs):
         yield f"codecs: one or more of {', '.join(CODECS)}"
     if bad := [text for text in trunk.match if not _is_network(text)]:
-        yield f"match {bad[0]!r} is not an address or network such as 192.0.2.0/24"
+        yield f"match {bad[0]!r} is not an address or network such as 192.0.2.0/24, at most a /16 (/32 of IPv6)"
     if bad := [number for number in _numbers_of(trunk) if not _OUTSIDE_NUMBER.fullmatch(number)]:
         yield f"{bad[0]!r} is not a number of 1 to 20 digits, with or without +"
     named = (trunk.entry, *(did.entry for did in trunk.dids))
@@ -373,11 +373,12 @@ def _numbers_of(trunk: Trunk) -> Iterator[str]:
 
 
 def _is_network(text: str) -> bool:
+    """Whoever calls from a carrier's network is taken for it without a password: a wide one would hold our phones."""
     try:
-        ipaddress.ip_network(text, strict=False)
+        network = ipaddress.ip_network(text, strict=False)
     except ValueError:
         return False
-    return True
+    return network.prefixlen >= (16 if network.version == 4 else 32)
 
 
 def section(name: str, options: Mapping[str, object] | Iterable[tuple[str, object]] = ()) -> str:

@@ -17,9 +17,10 @@ from cti.dialplan import TRUNK_VARIABLE
 REGISTERED = "Registered"
 REACHABLE = "Reachable"
 NOT_ASKED = "NonQualified"
-# A registration that was refused or lost is tried again after so long; a wrong password, too: carriers lock out for a
-# while, and the admin may have mended it.
-RETRY_S = 20
+# A registration that was refused or lost is tried again after so long; a wrong password, too: the admin may have had it
+# mended at the carrier. Slower after a 403, for carriers shut out who knocks too often.
+RETRY_S = 30
+FORBIDDEN_RETRY_S = 120
 MAX_RETRIES = 1_000_000
 # A carrier that is up answers OPTIONS within a few round trips.
 QUALIFY_LIMIT_S = 3.0
@@ -99,8 +100,8 @@ def _registration(trunk: Trunk) -> dict[str, object]:
         "contact_user": trunk.account.partition("@")[0],
         "expiration": trunk.expiry_s,
         "retry_interval": RETRY_S,
-        "forbidden_retry_interval": RETRY_S,
-        "fatal_retry_interval": RETRY_S,
+        "forbidden_retry_interval": FORBIDDEN_RETRY_S,
+        "fatal_retry_interval": FORBIDDEN_RETRY_S,
         "max_retries": MAX_RETRIES,
         "max_random_initial_delay": 1,  # seconds; 10 unless told
         "auth_rejection_permanent": "no",
