@@ -158,6 +158,7 @@ class AddressSeen:
     entry: str
     caller: CallerNumber
     called: str = ""
+    trunk: str = ""
 
 
 class EntryPlans(Protocol):

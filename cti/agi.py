@@ -15,8 +15,9 @@ import contextlib
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import structlog
 from asterisk.agi import AGI, AGIException, AGIHangup, AGIUnknownError
@@ -24,9 +25,9 @@ from asterisk.agi import AGI, AGIException, AGIHangup, AGIUnknownError
 from acd.core.inputs import CallEntered, PartyLeft
 from acd.core.reply import Done, Refused, Reply
 from acd.ports import AddressSeen, Engine, EntryPlans
-from cti.config import AsteriskSettings
+from cti.config import AsteriskSettings, Trunk
+from cti.dialling import read_caller, trunk_named
 from cti.dialplan import ITEM_VARIABLE, REFUSED_VARIABLE
-from cti.numbers import caller_number
 
 log = structlog.get_logger()
 
@@ -39,6 +40,8 @@ MOST_AT_ONCE = 256
 _KEY = re.compile(r"agi_[a-z0-9_]{1,40}")
 _LEG = re.compile(r"[A-Za-z0-9_.:-]{1,150}")
 _ENTRY = re.compile(r"[0-9]{1,20}")
+_LINE_NAME = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_OUR_NUMBER = re.compile(r"[A-Za-z0-9_.+-]{1,40}")
 _NOT_ONE_LINE = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -157,7 +160,27 @@ Submit = Callable[[CallEntered | PartyLeft, float], Reply]
 """Blocking: give the engine an input, wait at most so many seconds for its reply."""
 
 
-def plan_call(agi: SafeAgi, plans: EntryPlans, submit: Submit, region: str, left_s: Callable[[], float]) -> None:
+@dataclass(frozen=True, slots=True)
+class Numbering:
+    """How callers' numbers are read: the carriers' lines with their rules, and the region for everybody else."""
+
+    region: str
+    trunks: Sequence[Trunk] = ()
+
+
+def address_seen(env: Mapping[str, str], numbering: Numbering) -> AddressSeen:
+    """Who calls what, of the environment. `agi_arg_1` and `_2` are the line and the number of ours that was called."""
+    entry = env["agi_extension"]
+    line, called = env.get("agi_arg_1", ""), env.get("agi_arg_2", "")
+    line = line if _LINE_NAME.fullmatch(line) else ""
+    trunk = trunk_named(numbering.trunks, line)
+    caller = read_caller(trunk, env.get("agi_callerid", ""), env.get("agi_calleridname", ""), numbering.region)
+    return AddressSeen(entry, caller, called if _OUR_NUMBER.fullmatch(called) else entry, line)
+
+
+def plan_call(
+    agi: SafeAgi, plans: EntryPlans, submit: Submit, numbering: Numbering, left_s: Callable[[], float]
+) -> None:
     """The whole conversation: who calls what, its plan, the engine's word, one variable back.
 
     Raises CallerGone, AgiRefused, TimeoutError, AGIException, or what the engine raises.
@@ -166,8 +189,7 @@ def plan_call(agi: SafeAgi, plans: EntryPlans, submit: Submit, region: str, left
     leg, entry = env.get("agi_uniqueid", ""), env.get("agi_extension", "")
     if env.get("agi_network_script") != "entry" or not _LEG.fullmatch(leg) or not _ENTRY.fullmatch(entry):
         raise AgiRefused("not a request of our dialplan")
-    caller = caller_number(env.get("agi_callerid", ""), env.get("agi_calleridname", ""), region)
-    plan = plans.plan(AddressSeen(entry=entry, caller=caller, called=entry))
+    plan = plans.plan(address_seen(env, numbering))
     if plan is None:
         agi.set_variable(REFUSED_VARIABLE, "unknown_entry")
         return
@@ -193,9 +215,19 @@ class AgiServer:
     """Listens for the dialplan on `settings.agi_host:agi_port`; each call is served in one of a few threads."""
 
     def __init__(
-        self, given: AsteriskSettings, engine: Engine, plans: EntryPlans, *, limit_s: float = ENTRY_LIMIT_S
+        self,
+        given: AsteriskSettings,
+        engine: Engine,
+        plans: EntryPlans,
+        *,
+        limit_s: float = ENTRY_LIMIT_S,
+        trunks: Callable[[], Sequence[Trunk]] | None = None,
     ) -> None:
-        """`limit_s`: a call's entry may take that long, then the dialplan goes on without us."""
+        """`limit_s`: a call's entry may take that long, then the dialplan goes on without us.
+
+        `trunks`: the lines as they are now, for one added while we run; without it those of the settings.
+        """
+        self._trunks = trunks or (lambda: given.trunks)
         self._given, self._engine, self._plans, self._limit_s = given, engine, plans, limit_s
         self._listener: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
@@ -259,7 +291,8 @@ class AgiServer:
             link.setblocking(True)
             wire = Wire(link, until - time.monotonic())
             try:
-                plan_call(SafeAgi(wire), self._plans, submit, self._given.default_region, lambda: wire.left_s)
+                numbering = Numbering(self._given.default_region, self._trunks())
+                plan_call(SafeAgi(wire), self._plans, submit, numbering, lambda: wire.left_s)
                 self.served += 1
             except CallerGone:
                 self.failed += 1

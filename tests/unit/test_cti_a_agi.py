@@ -14,8 +14,20 @@ from asterisk.agi import AGIException
 from acd.core.inputs import CallEntered, Input, PartyLeft
 from acd.core.model import EntryPlan
 from acd.core.reply import Code, Done, Refused, Reply
-from cti.agi import LONGEST_LINE, MOST_LINES, THREADS, AgiRefused, AgiServer, CallerGone, SafeAgi, Wire, plan_call
-from cti.config import AsteriskSettings
+from cti.agi import (
+    LONGEST_LINE,
+    MOST_LINES,
+    THREADS,
+    AgiRefused,
+    AgiServer,
+    CallerGone,
+    Numbering,
+    SafeAgi,
+    Wire,
+    address_seen,
+    plan_call,
+)
+from cti.config import AsteriskSettings, NumberRules, Trunk
 from tests.support.asterisk import free_port
 from tests.support.entry import FakeEngine, Plans
 
@@ -109,7 +121,7 @@ def planned(env: str, engine_reply: Reply | None = None) -> tuple[bytes, list[In
         return engine_reply or Done(item="item-1")
 
     plans = Plans()
-    plan_call(agi, plans, submit, "TW", lambda: 1.0)
+    plan_call(agi, plans, submit, Numbering("TW"), lambda: 1.0)
     return theirs.recv(4096), given, plans
 
 
@@ -147,7 +159,7 @@ def test_a_caller_gone_before_our_answer_is_told_to_the_engine() -> None:
         return Done(item="item-1")
 
     with pytest.raises(CallerGone):
-        plan_call(agi, Plans(), submit, "TW", lambda: 1.0)
+        plan_call(agi, Plans(), submit, Numbering("TW"), lambda: 1.0)
     assert [type(one) for one in given] == [CallEntered, PartyLeft]
 
 
@@ -190,3 +202,24 @@ async def test_the_server_serves_many_at_once_and_a_stuck_engine_lets_them_go() 
         await server.stop()
     with pytest.raises(OSError):  # noqa: PT011  # the port is closed
         await ask(port, ENV)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "trunk", "called"),
+    [
+        ("main", "+886277001001", "main", "+886277001001"),
+        ("", "", "", "81"),
+        ('x" evil', "1;2", "", "81"),
+        ("n" * 41, "9" * 41, "", "81"),
+    ],
+)
+def test_the_line_and_the_number_called_are_told_where_they_can_be_true(
+    first: str, second: str, trunk: str, called: str
+) -> None:
+    lines = (Trunk("main", "192.0.2.1", rules=NumberRules("886", "0", ("77",))),)
+    env = {"agi_extension": "81", "agi_callerid": "7781312345678", "agi_arg_1": first, "agi_arg_2": second}
+    seen = address_seen(env, Numbering("TW", lines))
+    assert (seen.entry, seen.trunk, seen.called) == ("81", trunk, called)
+    # The line's own rule reads 77 as abroad; the region alone does not know the number.
+    assert seen.caller.e164 == ("+81312345678" if trunk else "")
+    assert seen.caller.raw == "7781312345678"
