@@ -153,18 +153,16 @@ def _mailbox(case: Case, fact: f.VoicemailStarted, _recorded: f.Recorded) -> Non
         case.contact.queue = fact.queue or case.contact.queue
 
 
-def _customer_left(case: Case, _fact: f.CustomerLeft, recorded: f.Recorded) -> None:
+def _customer_left(case: Case, fact: f.CustomerLeft, recorded: f.Recorded) -> None:
     """His channel is gone, and with it what was recorded on it."""
     for row in case.recordings.values():
-        _end(row, recorded.at)
+        _end(row, recorded.at, fact.not_before)
 
 
 def _ended(case: Case, fact: f.Ended, recorded: f.Recorded) -> None:
     for row in case.recordings.values():
         row.outcome = fact.outcome
-        if fact.not_before and not row.ended_at:
-            row.breaks = (*row.breaks, Break(max(fact.not_before, row.started_at), recorded.at, UNOBSERVED))
-        _end(row, recorded.at)
+        _end(row, recorded.at, fact.not_before)
     case.contact = None
 
 
@@ -204,9 +202,12 @@ def _open(case: Case, kind: RecordingKind) -> list[Recording]:
     return [row for row in case.recordings.values() if row.kind is kind and not row.ended_at]
 
 
-def _end(row: Recording, at: Micros) -> None:
+def _end(row: Recording, at: Micros, not_before: Micros = 0) -> None:
+    """`not_before`: nobody saw the end, which fell between that and `at`."""
     if row.ended_at:
         return
+    if not_before:
+        row.breaks = (*row.breaks, Break(max(not_before, row.started_at), at, UNOBSERVED))
     row.ended_at = at
     row.pauses = _closed_pauses(row.pauses, at, "ended")
     row.breaks = tuple(part if part.ended_at else replace(part, ended_at=at) for part in row.breaks)

@@ -354,6 +354,8 @@ recordings = Table(
     Index(None, "address", "started_at"),
     Index(None, "outcome", "started_at"),
     Index(None, "state", "started_at"),
+    Index(None, "kind", "started_at"),
+    Index(None, "legal_hold", "started_at"),
     Index(None, "length"),
     Index(None, "expires_at"),
     Index(None, "item"),

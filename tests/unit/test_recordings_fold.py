@@ -19,7 +19,7 @@ from acd.core.model import (
     TargetKind,
     WatchMode,
 )
-from acd.core.shapes import Shape
+from acd.core.shapes import Place, Shape
 from recordings.fold import HANDLERS, Case, fold, item_of
 from recordings.model import UNOBSERVED, Break, Pause, Recording, RecordingKind, write_list
 from recordings.model import read_breaks as breaks_of
@@ -66,7 +66,7 @@ def test_a_plain_call() -> None:
 
 
 def test_a_transfer_names_both_seats_and_the_last_queue() -> None:
-    took = f.TookOver("i1", "bob", "leg-2", "voice", "vip", "transferred", "amy")
+    took = f.TookOver("i1", "bob", "leg-2", "voice", "vip", "complete", Place.BRIDGE)
     row = row_of(ENTERED, ACCEPTED, BEGAN, other("bob"), took, ENDED)
     assert (row.seats, row.queue) == (("amy", "bob"), "vip")
 
@@ -142,6 +142,8 @@ def test_the_recording_ends_with_the_customers_channel() -> None:
 def test_an_end_that_nobody_saw_leaves_the_length_open() -> None:
     unseen = f.Ended("i1", Outcome.UNOBSERVED, Party.SYSTEM, "voice", not_before=2_500_000)
     assert row_of(ENTERED, BEGAN, unseen).breaks == (Break(2_500_000, 3 * SECOND, UNOBSERVED),)
+    left = f.CustomerLeft("i1", "leg-1", Party.CUSTOMER, not_before=2_700_000)
+    assert row_of(ENTERED, BEGAN, left, unseen).breaks == (Break(2_700_000, 3 * SECOND, UNOBSERVED),)
 
 
 def test_what_the_plain_queue_served_ends_there() -> None:

@@ -77,6 +77,10 @@ def upgrade() -> None:
     op.create_index(op.f("ix_recordings_address_started_at"), "recordings", ["address", "started_at"], unique=False)
     op.create_index(op.f("ix_recordings_expires_at"), "recordings", ["expires_at"], unique=False)
     op.create_index(op.f("ix_recordings_item"), "recordings", ["item"], unique=False)
+    op.create_index(op.f("ix_recordings_kind_started_at"), "recordings", ["kind", "started_at"], unique=False)
+    op.create_index(
+        op.f("ix_recordings_legal_hold_started_at"), "recordings", ["legal_hold", "started_at"], unique=False
+    )
     op.create_index(op.f("ix_recordings_length"), "recordings", ["length"], unique=False)
     op.create_index(op.f("ix_recordings_outcome_started_at"), "recordings", ["outcome", "started_at"], unique=False)
     op.create_index(op.f("ix_recordings_queue_started_at"), "recordings", ["queue", "started_at"], unique=False)
