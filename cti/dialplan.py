@@ -46,6 +46,8 @@ LONGEST_FALLBACK_S = 900  # a caller nobody takes hears words after a quarter of
 PLAIN_RING_S = 30
 # 20 digits are more than E.164's 15 and any prefix.
 DIALLED = "${FILTER(0-9*#+,${EXTEN}):0:24}"
+# A carrier tells us the number of one who withholds it (P-Asserted-Identity with Privacy: id); nobody here may see it.
+WITHHELD = 'ExecIf($["${CALLERID(pres):0:6}" = "prohib"]?Set(CALLERID(all)=))'
 CALLER = "${FILTER(0-9+,${CALLERID(num)}):0:24}"
 
 
@@ -103,6 +105,7 @@ def entry(given: AsteriskSettings) -> str:
             exten(
                 number,
                 TRANSFERS_OURS,  # our own phones may dial entry numbers, too
+                WITHHELD,
                 f"Set({ENTRY_VARIABLE}={number})",
                 f"Set({WAITING_VARIABLE}=${{EPOCH}}000000)",
                 f"AGI({given.agi_url},${{{TRUNK_VARIABLE}}},${{{DID_VARIABLE}}})",

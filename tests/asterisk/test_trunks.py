@@ -334,6 +334,28 @@ async def test_only_its_address_opens_a_line_and_the_carrier_may_not_transfer(as
         bank.close()
 
 
+@pytest.mark.parametrize(("privacy", "raw"), [("none", "0912345678"), ("id", ""), ("id;critical", "")])
+async def test_a_number_that_is_withheld_is_seen_by_nobody(asterisk_root: Path, privacy: str, raw: str) -> None:
+    """The carrier knows it and tells us, because we are trusted."""
+    bank = await SipUa.open(free_port())
+    line = Trunk("line", f"127.0.0.1:{bank.port}", qualify_s=0)
+    plans = AllEntries()
+    try:
+        async with center(asterisk_root, line) as box, App(box) as app:
+            bank.server = ("127.0.0.1", box.settings.sip_port)
+            server = AgiServer(box.settings, FakeEngine(), plans)
+            await server.start()
+            told = '"Lin" <sip:0912345678@carrier.test>'
+            call = bank.call("81", user="anonymous", extra=f"P-Asserted-Identity: {told}\r\nPrivacy: {privacy}\r\n")
+            (start,) = await app.starts(1)
+            assert [seen.caller.raw for seen in plans.asked] == [raw]
+            assert start["channel"]["caller"] == {"name": "Lin" if raw else "", "number": raw}
+            call.hang_up()
+            await server.stop()
+    finally:
+        bank.close()
+
+
 async def refer(ua: SipUa, call: Any, to: str) -> int:
     """REFER in a dialog; the final code."""
     call.cseq += 1

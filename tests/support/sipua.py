@@ -159,15 +159,15 @@ class SipUa(asyncio.DatagramProtocol):
             answer = await self._ask("REGISTER", uri, user, call_id, tag, 2, extra + auth)
         return answer.code
 
-    def call(self, to: str, user: str = "caller", name: str = "") -> Call:
-        """INVITE; watch the Call's events."""
+    def call(self, to: str, user: str = "caller", name: str = "", extra: str = "") -> Call:
+        """INVITE; watch the Call's events. `extra` are further header lines."""
         call_id, tag = secrets.token_hex(8), secrets.token_hex(4)
         target = f"sip:{to}@{self.server[0]}:{self.server[1]}"
         shown = f'"{name}" ' if name else ""
         call = Call(self, user, call_id, False, target, f"{shown}<sip:{user}@{HOST}>;tag={tag}", f"<{target}>")
         self.calls[call_id] = call
         call.branch = f"z9hG4bK{secrets.token_hex(6)}"
-        self.request("INVITE", target, call, branch=call.branch, body=self.sdp())
+        self.request("INVITE", target, call, branch=call.branch, extra=extra, body=self.sdp())
         return call
 
     def request(self, method: str, uri: str, call: Call, *, branch: str = "", extra: str = "", body: str = "") -> None:

@@ -151,7 +151,10 @@ def test_a_callers_choice_is_filtered_before_any_application_sees_it() -> None:
     assert [line for line in text.splitlines() if "${EXTEN}" in line] == [
         " same => n,Set(RINGSIDE_DIALLED=${FILTER(0-9*#+,${EXTEN}):0:24})"
     ]
-    shown = [line for line in text.splitlines() if "CALLERID" in line]
+    hidden = ' same => n,ExecIf($["${CALLERID(pres):0:6}" = "prohib"]?Set(CALLERID(all)=))'
+    lines = text.splitlines()
+    assert lines.count(hidden) == len(GOOD.entries)
+    shown = [line for line in lines if "CALLERID" in line and line != hidden]
     assert shown
     assert all("${FILTER(0-9+,${CALLERID(num)}):0:24}" in line and line.count("CALLERID") == 1 for line in shown)
 
