@@ -9,7 +9,7 @@ from typing import Protocol
 from acd.core.effects import Effect, WantedLeg
 from acd.core.facts import Recorded
 from acd.core.inputs import Input
-from acd.core.model import EntryPlan, Micros
+from acd.core.model import EntryPlan, Micros, Route
 from acd.core.reply import Done, Refused, Reply
 
 __all__ = [
@@ -18,6 +18,8 @@ __all__ = [
     "CallerNumber",
     "Clock",
     "Configuration",
+    "DialPlans",
+    "DialRefused",
     "Done",
     "Engine",
     "EntryPlans",
@@ -166,6 +168,26 @@ class EntryPlans(Protocol):
 
     def plan(self, seen: AddressSeen) -> EntryPlan | None:
         """The plan, or None for an entry point that does not exist. Keeps the address and gives its id in it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DialRefused:
+    """A number may not be called. `code` is stable, `say` tells a person what is wrong and what to do."""
+
+    code: str
+    say: str
+
+
+class DialPlans(Protocol):
+    """Numbers outside: who may call what, by which line, shown as whom (V14, V15; toll fraud: denied by default)."""
+
+    def route(self, seat: str, dialled: str) -> Route | DialRefused:
+        """The route of what a seat dialled, outbound code and all. Keeps the number's address. Blocking."""
+        ...
+
+    def number_of(self, address: str) -> str:
+        """What to dial for an address id; "" when it was erased. Blocking."""
         ...
 
 

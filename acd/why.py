@@ -60,7 +60,7 @@ WORDS: Mapping[Rule, str] = {
     Rule.OFF_SHIFT: "the agent is off shift",
     Rule.NOT_MEMBER: "the seat is not a member of the queue",
     Rule.SKILL: "the seat lacks a skill or its level, and somebody signed in has it (or the queue is strict)",
-    Rule.STATUS: "the chosen status takes no automatic offers",
+    Rule.STATUS: "the chosen status takes no automatic offers, or the seat is being logged out",
     Rule.UNREACHABLE: "the phone is not reachable",
     Rule.NO_ANSWER: "the seat did not answer and nobody has said that the agent is back",
     Rule.BACK_OFF: "the seat declined or did not answer a moment ago",
@@ -247,7 +247,7 @@ STRATEGIES: Mapping[Strategy, Callable[[State, WorkItem, Seat], tuple[int, ...]]
 def _away(state: State, seat: Seat, medium: MediumDef) -> Rule | None:
     presence = seat.presence(Presence(medium.presence))
     status = state.statuses.get(presence.status)
-    if status is None or not status.auto_offer:
+    if status is None or not status.auto_offer or seat.leaving:
         return Rule.STATUS
     if medium.needs_phone and not seat.reachable:
         return Rule.UNREACHABLE
@@ -272,8 +272,8 @@ def _reserved(item: WorkItem, seat: Seat) -> Rule | None:
 def _held(seat: Seat) -> Counter[str]:
     held = Counter(one.medium for one in seat.handlings.values())
     held.update(seat.offers.values())
-    if seat.directs:
-        held[VOICE] += len(seat.directs)
+    if seat.directs or seat.watching:
+        held[VOICE] += len(seat.directs) + len(seat.watching)
     return held
 
 

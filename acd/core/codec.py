@@ -20,7 +20,7 @@ from acd.core.facts import Fact
 from acd.core.inputs import Input
 from acd.core.model import State
 
-CORE_VERSION = "1"
+CORE_VERSION = "2"
 """Names the shape of the state and the meaning of facts; a snapshot of another version is not used."""
 
 T = TypeVar("T")
@@ -29,7 +29,21 @@ FACT_KINDS: Mapping[str, type[Fact]] = {kind.__name__: kind for kind in typing.g
 INPUT_KINDS: Mapping[str, type[Input]] = {kind.__name__: kind for kind in typing.get_args(Input)}
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
-UPCASTERS: Mapping[tuple[str, int], Upcaster] = {}
+
+
+def _menu_out_of_plan(data: dict[str, Any]) -> dict[str, Any]:
+    """Until 0.1.0 a plan held its one menu; who was in it at the upgrade goes where silence would have led him."""
+    plan = dict(data["plan"])
+    menu = plan.pop("menu", None)
+    if menu:
+        plan["queue"] = plan["queue"] or menu["default"]
+    return {**data, "plan": plan}
+
+
+UPCASTERS: Mapping[tuple[str, int], Upcaster] = {
+    ("Entered", 1): _menu_out_of_plan,
+    ("FallbackCallServed", 1): _menu_out_of_plan,
+}
 """(kind, version) -> a function that lifts that fact's JSON to the next version."""
 
 
@@ -128,6 +142,9 @@ def _reader(wanted: Any) -> Callable[[Any], Any]:
     origin, inner = typing.get_origin(wanted), typing.get_args(wanted)
     if origin is tuple:
         return functools.partial(_sequence, inner)
+    if origin is list:
+        each = _reader(inner[0])
+        return lambda data: [each(part) for part in data]
     if origin is dict:
         one = _reader(inner[1])
         return lambda data: {key: one(part) for key, part in data.items()}

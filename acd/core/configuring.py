@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from acd.core import contacts, offering, sitting
 from acd.core import facts as f
 from acd.core import inputs as i
-from acd.core.model import Party, Phase, QueueDef
+from acd.core import leading, offering, sitting, speaking
+from acd.core.model import Phase, QueueDef
 from acd.core.reply import Code, Done, Reply
 from acd.core.seats import rank_in
 
@@ -69,11 +69,42 @@ def _move_waiting(core: Core, queue: QueueDef, target: QueueDef) -> None:
     inside = [item for item in core.state.items.values() if item.queue == queue.id]
     waiting = [item for item in inside if item.phase in (Phase.WAITING, Phase.OFFERED)]
     for item in sorted(waiting, key=lambda item: (item.order, item.number)):
-        if item.phase is Phase.OFFERED:  # what rings comes from a queue that is no more
-            offering.withdraw(core, item, Party.SYSTEM)
-        needs = contacts.needs_of(target, item.plan.needs)
-        relax_at = core.now + target.rings[0].after if target.rings else 0
-        core.record(f.Moved(item.id, queue.id, target.id, item.order, needs, relax_at))
+        leading.move(core, item, target)
+
+
+def queue_open_changed(core: Core, given: i.QueueOpenChanged) -> Reply:
+    """The queue's hours. When it closes, those who wait are led where it says, or else are served."""
+    queue = core.state.queues.get(given.queue)
+    if queue is None or speaking.is_open(core, queue.id) == given.open:
+        return SAME
+    core.record(f.QueueOpened(queue.id, given.open))
+    if not given.open:
+        leading.turn_out(core, queue)
+    return Done()
+
+
+def menu_defined(core: Core, given: i.MenuDefined) -> Reply:
+    """A menu's words and ways; whoever is in it follows the new ones from his next key on."""
+    if core.state.menus.get(given.menu.id) == given.menu:
+        return SAME
+    core.record(f.MenuChanged(given.menu))
+    return Done()
+
+
+def trunk_defined(core: Core, given: i.TrunkDefined) -> Reply:
+    """A line and its cap; calls that are on it stay, even above a lower cap."""
+    if core.state.trunks.get(given.trunk.id) == given.trunk:
+        return SAME
+    core.record(f.TrunkChanged(given.trunk))
+    return Done()
+
+
+def trunk_retired(core: Core, given: i.TrunkRetired) -> Reply:
+    """A line is not used any more; calls that are on it go on."""
+    if given.trunk not in core.state.trunks:
+        return SAME
+    core.record(f.TrunkGone(given.trunk))
+    return Done()
 
 
 def seat_profile_set(core: Core, given: i.SeatProfileSet) -> Reply:

@@ -1,25 +1,14 @@
-"""Contacts: entry, greeting, menu, queue, end. What a caller or visitor does, and what becomes of his item."""
+"""Contacts: entry, prompts, keys, end. What a caller or visitor does; where it leads him is acd.core.leading."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from acd.core import facts as f
 from acd.core import inputs as i
-from acd.core import offering
-from acd.core.model import (
-    SECOND,
-    EntryPlan,
-    Kind,
-    Micros,
-    OfferResult,
-    Outcome,
-    Party,
-    Phase,
-    QueueDef,
-    SkillLevel,
-    WorkItem,
-)
+from acd.core import leading, leaving, offering, watching
+from acd.core.model import SECOND, EntryPlan, Kind, Micros, Outcome, Party, Phase, WorkItem
 from acd.core.reply import Code, Done, Reply
 
 if TYPE_CHECKING:
@@ -31,9 +20,6 @@ LATE = Done(note="late")
 ARRIVAL_GUARD: Micros = 30 * SECOND
 """A call that passed the entry script but never reached us is given up after this; AGI to Stasis takes milliseconds."""
 
-PROMPT_GUARD: Micros = 120 * SECOND
-"""A prompt whose end nobody reports counts as over after this; no prompt is longer."""
-
 
 def call_entered(core: Core, given: i.CallEntered) -> Reply:
     """Settle the plan of a caller; again for a leg that is known: the same item; for one that is over: refused."""
@@ -44,7 +30,17 @@ def call_entered(core: Core, given: i.CallEntered) -> Reply:
         return core.refuse(Code.CALL_OVER, "this call is over; hang it up")
     if given.plan.medium not in core.state.media:
         return core.refuse(Code.UNKNOWN_MEDIUM, f"medium {given.plan.medium} is not defined")
-    return Done(item=_enter(core, Kind.CALL, given.plan, leg=given.leg, guard=core.now + ARRIVAL_GUARD))
+    plan = _within_cap(core, given.plan)
+    return Done(item=leading.enter(core, Kind.CALL, plan, leg=given.leg, guard=core.now + ARRIVAL_GUARD))
+
+
+def _within_cap(core: Core, plan: EntryPlan) -> EntryPlan:
+    """A call more than its line's cap is counted and refused without a greeting (V15); another refusal stands."""
+    trunk = core.state.trunks.get(plan.trunk)
+    if trunk is None or not 0 < trunk.cap <= core.state.lines.get(plan.trunk, 0):
+        return plan
+    core.record(f.LineOverflowed(plan.trunk, ""))
+    return plan if plan.refuse is not None else replace(plan, refuse=Outcome.LINE_CAP, greeting="")
 
 
 def leg_arrived(core: Core, given: i.LegArrived) -> Reply:
@@ -56,13 +52,25 @@ def leg_arrived(core: Core, given: i.LegArrived) -> Reply:
     if item.phase is not Phase.ENTERED or item.answered:
         return Done(item=item_id, note="late")
     core.record(f.Arrived(item_id))
+    welcome(core, item)
+    return Done(item=item_id)
+
+
+def welcome(core: Core, item: WorkItem) -> None:
+    """The plan begins: its greeting, or at once what comes after it."""
     if item.plan.greeting:
-        core.record(
-            f.GreetingStarted(item_id, item.plan.greeting, core.new_id("p"), core.now + PROMPT_GUARD),
-        )
+        due = core.now + leading.PROMPT_GUARD
+        core.record(f.GreetingStarted(item.id, item.plan.greeting, core.new_id("p"), due))
     else:
         _after_greeting(core, item)
-    return Done(item=item_id)
+
+
+def _after_greeting(core: Core, item: WorkItem) -> None:
+    start = item.plan.start
+    if item.plan.refuse is not None:
+        leaving.end(core, item, item.plan.refuse, Party.SYSTEM)
+    elif start is None or not leading.lead(core, item, start):
+        leading.enqueue(core, item, item.plan.queue)
 
 
 def item_arrived(core: Core, given: i.ItemArrived) -> Reply:
@@ -72,51 +80,49 @@ def item_arrived(core: Core, given: i.ItemArrived) -> Reply:
         return Done(item=known)
     if given.plan.medium not in core.state.media:
         return core.refuse(Code.UNKNOWN_MEDIUM, f"medium {given.plan.medium} is not defined")
-    item_id = _enter(core, given.kind, given.plan, leg=given.leg, key=given.key)
+    item_id = leading.enter(core, given.kind, given.plan, leg=given.leg, key=given.key)
     item = core.state.items[item_id]
     if item.plan.refuse is not None:
-        end(core, item, item.plan.refuse, Party.SYSTEM)
+        leaving.end(core, item, item.plan.refuse, Party.SYSTEM)
     else:
-        enqueue(core, item, item.plan.queue)
+        leading.enqueue(core, item, item.plan.queue)
     return Done(item=item_id)
 
 
 def prompt_ended(core: Core, given: i.PromptEnded) -> Reply:
-    """The greeting or menu prompt is over (or could not be played: the caller goes on all the same)."""
+    """A prompt is over (or could not be played: the caller goes on all the same)."""
     item = core.item(given.item)
-    if item is None or item.token != given.token:
+    if item is None or not given.token or item.token != given.token:
         return LATE
-    if item.phase is Phase.GREETING:
-        _after_greeting(core, item)
-    elif item.phase is Phase.MENU and item.plan.menu is not None:
-        core.record(f.MenuListened(item.id, core.now + item.plan.menu.timeout))
+    match item.phase:
+        case Phase.GREETING:
+            _after_greeting(core, item)
+        case Phase.MENU:
+            leading.menu_listens(core, item)
+        case Phase.SAYING:
+            leading.words_over(core, item)
+        case Phase.VOICEMAIL:
+            leading.listen(core, item)
+        case _:
+            return LATE
     return Done(item=item.id)
 
 
 def digit_pressed(core: Core, given: i.DigitPressed) -> Reply:
-    """A key in the menu picks its queue; a wrong one plays the menu again, up to its tries."""
+    """A key: in a menu, while waiting, or the one that ends a message."""
     item = core.item(core.state.legs.get(given.leg, ""))
-    if item is None or item.phase is not Phase.MENU or item.plan.menu is None:
+    if item is None:
         return LATE
-    queue = next((option.queue for option in item.plan.menu.options if option.digit == given.digit), None)
-    if queue is None:
-        _try_menu_again(core, item, stops=item.token)
-    else:
-        _choose(core, item, given.digit, queue)
+    match item.phase:
+        case Phase.MENU:
+            leading.menu_key(core, item, given.digit)
+        case Phase.WAITING | Phase.OFFERED:
+            return leading.queue_key(core, item, given.digit)
+        case Phase.VOICEMAIL if given.digit == leading.MESSAGE_KEY and not item.token:
+            leading.message_over(core, item, gone=False)
+        case _:
+            return LATE
     return Done(item=item.id)
-
-
-def party_left(core: Core, given: i.PartyLeft) -> Reply:
-    """A leg is gone: the customer's, a talking seat's or a ringing one's."""
-    item_id = core.state.legs.get(given.leg)
-    if item_id is not None:
-        return _customer_left(core, core.state.items[item_id], given)
-    if given.leg in core.state.seat_legs:
-        return _seat_left(core, given)
-    if given.leg in core.state.offers:
-        refused = i.OfferRefused(given.leg, OfferResult.UNREACHABLE, given.sip, given.q850)
-        return offering.offer_refused(core, refused)
-    return LATE
 
 
 def item_closed(core: Core, given: i.ItemClosed) -> Reply:
@@ -124,14 +130,14 @@ def item_closed(core: Core, given: i.ItemClosed) -> Reply:
     item = core.item(given.item)
     if item is None:
         return LATE
-    phase = item.phase
-    if phase is not Phase.ACTIVE and given.who is Party.SEAT:
+    if item.phase is not Phase.ACTIVE and given.who is Party.SEAT:
         return core.refuse(Code.NOT_WAITING, "only the seat that serves this contact may close it")
-    if phase is Phase.OFFERED:
-        offering.withdraw(core, item, given.who)
-    elif phase is Phase.ACTIVE:
-        leave(core, item, given.who)
-    end(core, item, ABANDONED[phase], given.who)
+    if item.phase is Phase.VOICEMAIL:
+        leading.message_over(core, item, gone=False, who=given.who)
+        return Done(item=item.id)
+    outcome = leaving.outcome_of(item)
+    _let_go(core, item, given.who)
+    leaving.end(core, item, outcome, given.who)
     return Done(item=item.id)
 
 
@@ -151,16 +157,18 @@ def fallback_took(core: Core, given: i.FallbackTook) -> Reply:
     item = core.item(core.state.legs.get(given.leg, ""))
     if item is None or item.phase is Phase.PARKED:
         return LATE
-    _let_go(core, item)
+    _let_go(core, item, Party.SYSTEM)
+    watching.all_over(core, item)
     core.record(f.Diverted(item.id))
     return Done(item=item.id)
 
 
-def _let_go(core: Core, item: WorkItem) -> None:
+def _let_go(core: Core, item: WorkItem, who: Party) -> None:
+    """Whoever is with the contact, or is rung for it, is with it no more."""
     if item.phase is Phase.OFFERED:
-        offering.withdraw(core, item, Party.SYSTEM)
-    elif item.phase is Phase.ACTIVE:
-        leave(core, item, Party.SYSTEM)
+        offering.withdraw(core, item, who)
+    else:
+        leaving.wind_up(core, item, who)
 
 
 def fallback_served(core: Core, given: i.FallbackServed) -> Reply:
@@ -169,7 +177,8 @@ def fallback_served(core: Core, given: i.FallbackServed) -> Reply:
         return LATE
     known = core.item(core.state.legs.get(given.leg, ""))
     if known is not None:
-        _let_go(core, known)
+        _let_go(core, known, Party.SYSTEM)
+        watching.all_over(core, known)
     outcome = Outcome.FALLBACK if given.answered_at else Outcome.ABANDONED_QUEUE
     item_id = known.id if known is not None else core.new_id("i")
     core.record(
@@ -190,29 +199,26 @@ def fallback_served(core: Core, given: i.FallbackServed) -> Reply:
     return Done(item=item_id)
 
 
-def recording_started(core: Core, given: i.RecordingStarted) -> Reply:
-    """Sound is being written."""
-    if core.item(given.item) is None:
-        return LATE
-    core.record(f.RecordingBegan(given.item, given.recording))
-    return Done(item=given.item)
-
-
 # --- timers ------------------------------------------------------------------------------------------------------
 
 
 def guard_due(core: Core, item_id: str) -> None:
     """The caller passed the entry script and never came: he hung up on the way."""
-    end(core, core.state.items[item_id], Outcome.ABANDONED_IVR, Party.CUSTOMER)
+    leaving.end(core, core.state.items[item_id], Outcome.ABANDONED_IVR, Party.CUSTOMER)
 
 
 def menu_due(core: Core, item_id: str) -> None:
-    """A prompt nobody ended, or the menu's silence."""
+    """A prompt nobody ended, the menu's silence, or a message that is long enough."""
     item = core.state.items[item_id]
-    if item.phase is Phase.GREETING:
-        _after_greeting(core, item)
-    else:
-        _try_menu_again(core, item)
+    match item.phase:
+        case Phase.GREETING:
+            _after_greeting(core, item)
+        case Phase.SAYING:
+            leading.words_over(core, item)
+        case Phase.VOICEMAIL:
+            leading.message_due(core, item)
+        case _:
+            leading.menu_again(core, item)
 
 
 def relax_due(core: Core, item_id: str) -> None:
@@ -225,131 +231,3 @@ def relax_due(core: Core, item_id: str) -> None:
     opened = item.ring + 1
     following = item.queued_at + rings[opened].after if opened < len(rings) else 0
     core.record(f.Relaxed(item_id, opened, rings[item.ring].needs, following))
-
-
-# --- the steps ---------------------------------------------------------------------------------------------------
-
-
-def _enter(core: Core, kind: Kind, plan: EntryPlan, *, leg: str = "", key: str = "", guard: Micros = 0) -> str:
-    item_id = core.new_id("i")
-    number = core.state.next_number
-    core.record(f.Entered(item_id, number, kind, plan.medium, core.new_id("s"), plan, leg, key, guard))
-    return item_id
-
-
-def _after_greeting(core: Core, item: WorkItem) -> None:
-    if item.plan.refuse is not None:
-        end(core, item, item.plan.refuse, Party.SYSTEM)
-    elif item.plan.menu is not None:
-        _start_menu(core, item, item.plan.menu.prompt, 1)
-    else:
-        enqueue(core, item, item.plan.queue)
-
-
-def _start_menu(core: Core, item: WorkItem, prompt: str, attempt: int, stops: str = "") -> None:
-    core.record(f.MenuStarted(item.id, prompt, core.new_id("p"), attempt, core.now + PROMPT_GUARD, stops))
-
-
-def _try_menu_again(core: Core, item: WorkItem, stops: str = "") -> None:
-    menu = item.plan.menu
-    if menu is None:
-        enqueue(core, item, item.plan.queue)
-    elif item.tries < menu.tries:
-        _start_menu(core, item, menu.prompt, item.tries + 1, stops)
-    else:
-        _choose(core, item, "", menu.default)
-
-
-def _choose(core: Core, item: WorkItem, digit: str, queue: str) -> None:
-    core.record(f.MenuChose(item.id, digit, queue))
-    enqueue(core, item, queue)
-
-
-def enqueue(core: Core, item: WorkItem, queue_id: str) -> None:
-    """Put the item into a queue: a queue visit begins. A queue that takes nobody ends it with CLOSED."""
-    queue = core.state.queues.get(queue_id)
-    if queue is None or queue.retired:
-        end(core, item, Outcome.CLOSED, Party.SYSTEM)
-        return
-    order = core.now - core.state.policy.priority_weight * item.plan.priority
-    relax_at = core.now + queue.rings[0].after if queue.rings else 0
-    core.record(f.Queued(item.id, queue_id, order, needs_of(queue, item.plan.needs), relax_at))
-    offering.try_last_agent(core, item, queue)
-
-
-def needs_of(queue: QueueDef, own: tuple[SkillLevel, ...]) -> tuple[SkillLevel, ...]:
-    """The queue's needs and the contact's own, the higher level of each, by skill, so that equal needs are equal."""
-    levels = {need.skill: need.level for need in queue.needs}
-    for need in own:
-        levels[need.skill] = max(need.level, levels.get(need.skill, need.level))
-    return tuple(SkillLevel(skill, level) for skill, level in sorted(levels.items()))
-
-
-ABANDONED: dict[Phase, Outcome] = {
-    Phase.ENTERED: Outcome.ABANDONED_IVR,
-    Phase.GREETING: Outcome.ABANDONED_IVR,
-    Phase.MENU: Outcome.ABANDONED_IVR,
-    Phase.WAITING: Outcome.ABANDONED_QUEUE,
-    Phase.OFFERED: Outcome.ABANDONED_RING,
-    Phase.ACTIVE: Outcome.ANSWERED,
-    Phase.PARKED: Outcome.UNOBSERVED,  # in the plain queue's hands, and nobody could tell how that went
-}
-"""What it is called when the customer leaves in that phase."""
-
-
-def _customer_left(core: Core, item: WorkItem, given: i.PartyLeft) -> Reply:
-    phase = item.phase
-    outcome = ABANDONED[phase]
-    if not given.observed and outcome is not Outcome.ANSWERED:
-        outcome = Outcome.UNOBSERVED
-    who = Party.CUSTOMER if given.hung_up or not given.observed else Party.SYSTEM
-    if phase is Phase.OFFERED:
-        offering.withdraw(core, item, Party.CUSTOMER)
-    elif phase is Phase.ACTIVE:
-        leave(core, item, who)
-    since = 0 if given.observed else given.not_before
-    end(core, item, outcome, Party.CUSTOMER, sip=given.sip, q850=given.q850, since=since, gone=True)
-    return Done(item=item.id)
-
-
-def _seat_left(core: Core, given: i.PartyLeft) -> Reply:
-    seat = core.state.seats[core.state.seat_legs[given.leg]]
-    handling = next(own for own in seat.handlings.values() if own.offer == given.leg)
-    item = core.state.items[handling.item]
-    lost = not (given.hung_up and given.observed)
-    leave(core, item, Party.SEAT, gone=True)
-    if lost and item.leg:
-        rings = core.state.queues[handling.queue].rings
-        relax_at = item.queued_at + rings[item.ring].after if item.ring < len(rings) else 0
-        core.record(f.Requeued(item.id, handling.queue, seat.profile.id, "seat_lost", relax_at))
-    else:
-        end(core, item, Outcome.ANSWERED, Party.SEAT, sip=given.sip, q850=given.q850, seat=seat.profile.id)
-    return Done(item=item.id)
-
-
-def leave(core: Core, item: WorkItem, who: Party, *, gone: bool = False) -> None:
-    """The seat's part in the item is over: wrap-up begins where the queue wants one. `gone`: its leg is no more."""
-    seat = core.state.seats[item.seat]
-    handling = seat.handlings[item.id]
-    queue = core.state.queues[handling.queue]
-    seat_id = seat.profile.id
-    core.record(
-        f.HandlingEnded(item.id, seat_id, handling.medium, handling.queue, who, handling.offer, item.bridge, gone),
-    )
-    offering.start_wrap_up(core, seat_id, item.id, handling, queue)
-
-
-def end(
-    core: Core,
-    item: WorkItem,
-    outcome: Outcome,
-    who: Party,
-    *,
-    seat: str = "",
-    sip: int = 0,
-    q850: int = 0,
-    since: Micros = 0,
-    gone: bool = False,
-) -> None:
-    """The item's one end (I1). `gone`: the customer's leg is no more."""
-    core.record(f.Ended(item.id, outcome, who, item.medium, item.leg, item.queue, seat, sip, q850, since, gone))

@@ -10,7 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
-from acd.core import configuring, contacts, offering, sitting
+from acd.core import (
+    conference,
+    configuring,
+    contacts,
+    dialling,
+    leading,
+    leaving,
+    offering,
+    recording,
+    sitting,
+    speaking,
+    watching,
+)
 from acd.core import facts as f
 from acd.core import inputs as i
 from acd.core.codec import kind_of
@@ -51,6 +63,7 @@ class Core:
         self._unseen: dict[str, None] = {}
         self._items: dict[str, None] = {}
         self._profiles: dict[str, None] = {}
+        self._unoffered: dict[str, None] = {}
         self._rebuild = False
 
     @property
@@ -69,6 +82,8 @@ class Core:
         self.step += 1
         self._facts, self._effects = [], []
         reply = handle(self, given)
+        self._let_go()
+        self._look_again()
         self.settle()
         self._see_seats()
         if stamp.inbox and not self._facts:
@@ -116,6 +131,19 @@ class Core:
                 del self.index.dirty_items[item_id]
                 self._settle_item(item_id)
 
+    def _let_go(self) -> None:
+        """Seats whose forced sign-out waited for the end of what they served."""
+        for seat_id in list(self._seats):
+            seat = self.state.seats.get(seat_id)
+            if seat is not None and seat.leaving:
+                sitting.go_if_leaving(self, seat)
+
+    def _look_again(self) -> None:
+        """Those whose offer came to nothing: they may have to leave their queue by now."""
+        unoffered, self._unoffered = self._unoffered, {}
+        for item_id in unoffered:
+            leading.offer_over(self, item_id)
+
     def _place(self, item_id: str) -> tuple[Micros, int]:
         item = self.state.items.get(item_id)
         return (item.order, item.number) if item else (0, 0)
@@ -159,6 +187,8 @@ class Core:
         if isinstance(fact, f.SeatProfileChanged):
             self._profiles[fact.profile.id] = None
             self._seats[fact.profile.id] = None
+        elif isinstance(fact, f.OfferEnded):
+            self._unoffered[fact.item] = None
         elif isinstance(fact, f.SeatGone):
             self._profiles[fact.seat] = None
         elif isinstance(fact, f.DayBegan):
@@ -217,7 +247,7 @@ def handle(core: Core, given: i.Input) -> Reply:
         case i.DigitPressed():
             return contacts.digit_pressed(core, given)
         case i.PartyLeft():
-            return contacts.party_left(core, given)
+            return leaving.party_left(core, given)
         case i.ItemClosed():
             return contacts.item_closed(core, given)
         case i.MessageNoted():
@@ -227,7 +257,7 @@ def handle(core: Core, given: i.Input) -> Reply:
         case i.FallbackServed():
             return contacts.fallback_served(core, given)
         case i.RecordingStarted():
-            return contacts.recording_started(core, given)
+            return recording.recording_started(core, given)
         case i.RingSeen():
             return offering.ring_seen(core, given)
         case i.OfferAnswered():
@@ -238,6 +268,28 @@ def handle(core: Core, given: i.Input) -> Reply:
             return offering.media_flowed(core, given)
         case i.ItemPicked():
             return offering.item_picked(core, given)
+        case i.MoveMade():
+            return conference.move_made(core, given)
+        case i.ConsultAsked():
+            return conference.consult_asked(core, given)
+        case i.TransferAsked():
+            return conference.transfer_asked(core, given)
+        case i.PhonesJoined():
+            return conference.phones_joined(core, given)
+        case i.CallHungUp():
+            return conference.call_hung_up(core, given)
+        case i.WatchAsked():
+            return watching.watch_asked(core, given)
+        case i.WatchLeft():
+            return watching.watch_left(core, given)
+        case i.PauseAsked():
+            return recording.pause_asked(core, given)
+        case i.ResumeAsked():
+            return recording.resume_asked(core, given)
+        case i.RecordingStopped():
+            return recording.recording_stopped(core, given)
+        case i.OutboundAsked():
+            return dialling.outbound_asked(core, given)
         case i.SeatSignedIn():
             return sitting.seat_signed_in(core, given)
         case i.SeatSignedOut():
@@ -279,6 +331,10 @@ def _handle_configuration(
     | i.StatusDefined
     | i.QueueDefined
     | i.QueueRetired
+    | i.QueueOpenChanged
+    | i.MenuDefined
+    | i.TrunkDefined
+    | i.TrunkRetired
     | i.SeatProfileSet
     | i.SeatRetired
     | i.ConfigurationApplied
@@ -295,6 +351,14 @@ def _handle_configuration(
             return configuring.queue_defined(core, given)
         case i.QueueRetired():
             return configuring.queue_retired(core, given)
+        case i.QueueOpenChanged():
+            return configuring.queue_open_changed(core, given)
+        case i.MenuDefined():
+            return configuring.menu_defined(core, given)
+        case i.TrunkDefined():
+            return configuring.trunk_defined(core, given)
+        case i.TrunkRetired():
+            return configuring.trunk_retired(core, given)
         case i.SeatProfileSet():
             return configuring.seat_profile_set(core, given)
         case i.SeatRetired():
@@ -315,8 +379,14 @@ TIMERS = {
     "guard": contacts.guard_due,
     "menu": contacts.menu_due,
     "relax": contacts.relax_due,
+    "say": speaking.say_due,
+    "leave": leading.leave_due,
     "sticky": offering.last_agent_due,
     "offer": offering.offer_due,
+    "invite": conference.invite_due,
+    "dial": dialling.dial_due,
+    "watch": watching.watch_due,
+    "pause": recording.pause_due,
     "wrap": sitting.wrap_up_due,
     "back": sitting.back_off_due,
 }

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import assert_never
 
 from acd.core import facts as f
+from acd.core.evolve_talks import TalkFact, customer_gone, evolve_talk
 from acd.core.model import (
     DirectCall,
+    Flow,
     Handling,
     Micros,
     Offer,
@@ -24,12 +26,19 @@ from acd.core.model import (
     WorkItem,
     WrapUp,
 )
+from acd.core.shapes import Shape
 
 REMEMBERED = 2000
 """How many inbox rows and legs that are over are remembered against taking one twice. Rows go within a second of their
 commit, and what happened in an outage is read at once after it, so the last minute's would do."""
 
-_TIMED = ("guard", "menu", "relax", "sticky")
+DEPARTURES = 20
+"""Accepts a queue's pace is measured by."""
+
+GUESSES = 200
+"""Estimates of the wait that are held against what came true (issue 3: the last 200)."""
+
+_TIMED = ("guard", "menu", "relax", "sticky", "say", "leave", "invite", "dial", "pause")
 
 
 def evolve(state: State, recorded: f.Recorded) -> None:
@@ -46,12 +55,38 @@ def evolve(state: State, recorded: f.Recorded) -> None:
         case f.GreetingStarted():
             _prompt(state, fact.item, Phase.GREETING, fact.token, fact.due)
         case f.MenuStarted():
+            _out_of_queue(state, fact.item)
             _prompt(state, fact.item, Phase.MENU, fact.token, fact.due)
-            state.items[fact.item].tries = fact.attempt
+            item = state.items[fact.item]
+            item.tries, item.menu = fact.attempt, fact.menu
         case f.MenuListened():
             _set(state, "menu", fact.item, fact.due)
         case f.MenuChose():
             _stop(state, "menu", fact.item)
+        case f.SayingStarted():
+            _out_of_queue(state, fact.item)
+            _prompt(state, fact.item, Phase.SAYING, fact.token, fact.due)
+            state.items[fact.item].leaves_as = fact.outcome
+        case f.VoicemailStarted():
+            _out_of_queue(state, fact.item)
+            _prompt(state, fact.item, Phase.VOICEMAIL, fact.token, fact.due)
+            state.items[fact.item].queue = fact.queue
+        case f.VoicemailListened():
+            item = state.items[fact.item]
+            item.recording, item.token = fact.recording, ""
+            _set(state, "menu", fact.item, fact.due)
+        case f.VoicemailLeft():
+            if fact.task:
+                state.items[fact.task].recording = fact.recording
+        case f.CallbackTaken():
+            pass
+        case f.LongestWaitOver():
+            _stop(state, "leave", fact.item)
+        case f.Announced():
+            _announced(state, fact)
+        case f.PlanReplaced():
+            item = state.items[fact.item]
+            item.plan, item.phase, item.shape = fact.plan, Phase.GREETING, Shape.NONE
         case f.Queued():
             _queued(state, fact, at)
         case f.Moved():
@@ -71,7 +106,10 @@ def evolve(state: State, recorded: f.Recorded) -> None:
         case f.Requeued():
             item = state.items[fact.item]
             item.phase, item.seat, item.offer, item.bridge = Phase.WAITING, "", "", ""
+            item.shape = Shape.NONE
             _set(state, "relax", fact.item, fact.relax_at)
+            _set(state, "leave", fact.item, fact.leave_at)
+            _set(state, "say", fact.item, fact.speak_at)
         case f.Ended():
             seen = not fact.not_before and fact.outcome is not Outcome.UNOBSERVED
             _ended(state, fact.item, at if seen else 0)
@@ -82,7 +120,7 @@ def evolve(state: State, recorded: f.Recorded) -> None:
         case f.Offered():
             _offered(state, fact, at)
         case f.RingStarted():
-            state.offers[fact.offer].rung_at = at
+            _rung(state, fact, at)
         case f.OfferEnded():
             _offer_ended(state, fact, at)
         case f.Accepted():
@@ -106,8 +144,38 @@ def evolve(state: State, recorded: f.Recorded) -> None:
             del seat.wrap_ups[fact.item]
             seat.idle_since = at
             _stop(state, "wrap", f"{fact.seat}:{fact.item}")
+        case (
+            f.ShapeChanged()
+            | f.Invited()
+            | f.InviteEnded()
+            | f.OtherAnswered()
+            | f.OtherLeft()
+            | f.TookOver()
+            | f.CustomerLeft()
+            | f.CustomerMoved()
+            | f.WatchStarted()
+            | f.WatchAnswered()
+            | f.WatchChanged()
+            | f.WatchEnded()
+            | f.RecordingPaused()
+            | f.RecordingResumed()
+            | f.RecordingFailed()
+            | f.OutboundStarted()
+            | f.SeatReached()
+            | f.CustomerDialled()
+            | f.CustomerRang()
+            | f.CustomerAnswered()
+        ):
+            _evolve_talk(state, fact, at)
         case _:
             _evolve_seats(state, fact, at)
+
+
+def _evolve_talk(state: State, fact: TalkFact, at: Micros) -> None:
+    leg = fact.leg if isinstance(fact, f.CustomerLeft) and not fact.not_before else ""
+    evolve_talk(state, fact, at)
+    if leg:
+        _remember(state.over, leg, at)
 
 
 def _evolve_seats(
@@ -127,6 +195,12 @@ def _evolve_seats(
     | f.MediumChanged
     | f.StatusChanged
     | f.QueueChanged
+    | f.QueueOpened
+    | f.MenuChanged
+    | f.TrunkChanged
+    | f.TrunkGone
+    | f.LineOverflowed
+    | f.SignOutPended
     | f.SeatProfileChanged
     | f.SeatRetiring
     | f.SeatGone
@@ -178,6 +252,16 @@ def _evolve_seats(
             state.statuses[fact.status.id] = fact.status
         case f.QueueChanged():
             state.queues[fact.queue.id] = fact.queue
+        case f.QueueOpened():
+            flow_of(state, fact.queue).open = fact.open
+        case f.MenuChanged():
+            state.menus[fact.menu.id] = fact.menu
+        case f.TrunkChanged():
+            state.trunks[fact.trunk.id] = fact.trunk
+        case f.TrunkGone():
+            state.trunks.pop(fact.trunk, None)
+        case f.SignOutPended():
+            state.seats[fact.seat].leaving = True
         case f.SeatProfileChanged():
             _profile_changed(state, fact)
         case f.SeatRetiring():
@@ -192,7 +276,7 @@ def _evolve_seats(
             state.epoch = fact.epoch
         case f.InputRejected():
             state.timers.pop(fact.timer, None)
-        case f.InputNoted():
+        case f.InputNoted() | f.LineOverflowed():
             pass
         case f.Repaired():
             state.repairs[fact.kind] = state.repairs.get(fact.kind, 0) + 1
@@ -227,6 +311,9 @@ def _entered(state: State, fact: f.Entered, at: Micros) -> None:
     )
     if fact.leg:
         state.legs[fact.leg] = fact.item
+    if fact.leg and fact.plan.trunk:
+        state.items[fact.item].trunk = fact.plan.trunk
+        state.lines[fact.plan.trunk] = state.lines.get(fact.plan.trunk, 0) + 1
     if fact.key:
         state.keys[fact.key] = fact.item
     _set(state, "guard", fact.item, fact.guard_at)
@@ -234,7 +321,7 @@ def _entered(state: State, fact: f.Entered, at: Micros) -> None:
 
 def _prompt(state: State, item_id: str, phase: Phase, token: str, due: Micros) -> None:
     item = state.items[item_id]
-    item.phase, item.token = phase, token
+    item.phase, item.token, item.shape = phase, token, Shape.NONE
     state.next_id += 1
     _set(state, "menu", item_id, due)
 
@@ -242,16 +329,44 @@ def _prompt(state: State, item_id: str, phase: Phase, token: str, due: Micros) -
 def _queued(state: State, fact: f.Queued, at: Micros) -> None:
     item = state.items[fact.item]
     item.phase, item.queue, item.queued_at = Phase.WAITING, fact.queue, at
-    item.order, item.needs, item.ring = fact.order, fact.needs, 0
+    item.shape, item.menu = Shape.NONE, ""
     _stop(state, "menu", fact.item)
-    _set(state, "relax", fact.item, fact.relax_at)
+    _wait_in(state, item, fact)
 
 
 def _moved(state: State, fact: f.Moved, at: Micros) -> None:
     item = state.items[fact.item]
-    item.queue, item.queued_at, item.order, item.needs, item.ring = fact.queue, at, fact.order, fact.needs, 0
+    item.queue, item.queued_at = fact.queue, at
     _unstick(state, item)
-    _set(state, "relax", fact.item, fact.relax_at)
+    _wait_in(state, item, fact)
+
+
+def _wait_in(state: State, item: WorkItem, fact: f.Queued | f.Moved) -> None:
+    item.order, item.needs, item.ring = fact.order, fact.needs, 0
+    item.guess, item.spoken = fact.guess, 0
+    for kind, due in (("relax", fact.relax_at), ("leave", fact.leave_at), ("say", fact.speak_at)):
+        _set(state, kind, item.id, due)
+
+
+def flow_of(state: State, queue: str) -> Flow:
+    """How this queue moves, from nothing at first."""
+    return state.flows.setdefault(queue, Flow())
+
+
+def _out_of_queue(state: State, item_id: str) -> None:
+    """It waits no longer, but is not over."""
+    _unstick(state, state.items[item_id])
+    for kind in ("relax", "say", "leave"):
+        _stop(state, kind, item_id)
+
+
+def _announced(state: State, fact: f.Announced) -> None:
+    item = state.items[fact.item]
+    if fact.token:
+        item.token = fact.token
+        state.next_id += 1
+    item.spoken += 1
+    _set(state, "say", fact.item, fact.again_at)
 
 
 def _unstick(state: State, item: WorkItem) -> None:
@@ -270,14 +385,14 @@ def _ended(state: State, item_id: str, at: Micros) -> None:
     item = state.items.pop(item_id)
     if item.leg and at:
         _remember(state.over, item.leg, at)
-    state.legs.pop(item.leg, None)
+    customer_gone(state, item)
     state.keys.pop(item.key, None)
     for kind in _TIMED:
         _stop(state, kind, item_id)
 
 
 def _diverted(state: State, item: WorkItem) -> None:
-    item.phase = Phase.PARKED
+    item.phase, item.shape, item.paused = Phase.PARKED, Shape.NONE, False
     _unstick(state, item)
     for kind in _TIMED:
         _stop(state, kind, item.id)
@@ -331,9 +446,12 @@ def _accepted(state: State, fact: f.Accepted, at: Micros) -> None:
     offer = state.offers.pop(fact.offer)
     del seat.offers[fact.offer]
     _stop(state, "offer", fact.offer)
-    _stop(state, "relax", fact.item)
+    _out_of_queue(state, fact.item)
     item.phase, item.offer, item.seat, item.bridge = Phase.ACTIVE, "", fact.seat, fact.bridge
+    item.shape = Shape.TALK if fact.bridge else Shape.NONE
     item.recording = fact.recording or item.recording
+    item.served = True
+    _departed(state, item, at)
     seat.handlings[fact.item] = Handling(fact.item, fact.medium, fact.queue, fact.offer, at)
     seat.presence(state.media[offer.medium].presence).no_answer_count = 0
     state.seat_legs[fact.offer] = fact.seat
@@ -341,12 +459,34 @@ def _accepted(state: State, fact: f.Accepted, at: Micros) -> None:
     state.online_total += 1 if seat.signed_in_at else 0
 
 
+def _rung(state: State, fact: f.RingStarted, at: Micros) -> None:
+    if fact.offer in state.offers:
+        state.offers[fact.offer].rung_at = at
+        return
+    other = state.items[fact.item].other
+    if other is not None and other.leg == fact.offer:
+        other.rung_at = at
+
+
+def _departed(state: State, item: WorkItem, at: Micros) -> None:
+    flow = flow_of(state, item.queue)
+    flow.departures = [*flow.departures[1 - DEPARTURES :], at]
+    if item.guess:
+        flow.guesses = [*flow.guesses[1 - GUESSES :], (item.guess, at - item.queued_at)]
+        item.guess = 0
+
+
 def _handling_ended(state: State, fact: f.HandlingEnded, at: Micros) -> None:
     seat = state.seats[fact.seat]
     del seat.handlings[fact.item], state.seat_legs[fact.offer]
     seat.idle_since = at
     item = state.items[fact.item]
-    item.seat, item.bridge = "", ""
+    if item.other is not None and item.other.leg == fact.offer:
+        item.other = None
+    elif item.seat == fact.seat:
+        item.seat = ""
+    if fact.bridge:
+        item.bridge = ""
 
 
 def _wrap_up_started(state: State, fact: f.WrapUpStarted, at: Micros) -> None:
@@ -378,7 +518,7 @@ def _signed_in(state: State, fact: f.SignedIn, at: Micros) -> None:
 def _signed_out(state: State, seat: Seat, at: Micros) -> None:
     state.online -= 1
     state.online_total -= seat.total
-    seat.signed_in_at, seat.device, seat.was_reachable = 0, "", False
+    seat.signed_in_at, seat.device, seat.was_reachable, seat.leaving = 0, "", False, False
     for presence in Presence:
         own = seat.presence(presence)
         own.status, own.since, own.pending = "", at, ""

@@ -15,6 +15,7 @@ from acd.core.model import (
     EntryPlan,
     Kind,
     MediumDef,
+    Menu,
     Micros,
     OfferResult,
     OfferRule,
@@ -23,13 +24,18 @@ from acd.core.model import (
     Policy,
     Presence,
     QueueDef,
+    Route,
     SeatProfile,
     SeatState,
     SkillLevel,
     StatusDef,
     Strategy,
+    Target,
+    TrunkDef,
+    WatchMode,
     WrapUpRule,
 )
+from acd.core.shapes import Place, Shape
 
 
 class _Versioned:
@@ -41,7 +47,9 @@ class _Versioned:
 
 @dataclass(frozen=True, slots=True)
 class Entered(_Versioned):
-    """A contact came in. `record` is its service record's id, for good."""
+    """A contact came in. `record` is its service record's id, for good. v2: menus are definitions of their own."""
+
+    V: ClassVar[int] = 2
 
     item: str
     number: int
@@ -82,6 +90,7 @@ class MenuStarted(_Versioned):
     attempt: int
     due: Micros
     stops: str = ""
+    menu: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +103,94 @@ class MenuListened(_Versioned):
 
 @dataclass(frozen=True, slots=True)
 class MenuChose(_Versioned):
-    """`digit` is empty when the default was taken after silence."""
+    """`digit` is empty when the default was taken after silence. `queue` is empty where it leads elsewhere."""
 
     item: str
     digit: str
     queue: str
+    menu: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SayingStarted(_Versioned):
+    """The last words are played; then the item ends as `outcome`. `due` as in GreetingStarted; `stops` names what still
+    plays. It has left its queue (a flow-out)."""
+
+    item: str
+    prompt: str
+    token: str
+    due: Micros
+    outcome: Outcome
+    stops: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VoicemailStarted(_Versioned):
+    """The caller is asked for a message, which becomes a work item of `queue`. `stops` names what still plays. He has
+    left his queue (a flow-out)."""
+
+    item: str
+    queue: str
+    prompt: str
+    token: str
+    due: Micros
+    stops: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VoicemailListened(_Versioned):
+    """The tone has sounded: what he says is written until `due`."""
+
+    item: str
+    recording: str
+    due: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class VoicemailLeft(_Versioned):
+    """The message is complete; `task` is the work item that brings it to a seat ("" where no medium is for it)."""
+
+    item: str
+    recording: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackTaken(_Versioned):
+    """The caller's place is kept by `task`, a callback, and he may hang up."""
+
+    item: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class Announced(_Versioned):
+    """The queue speaks to one who waits: `position` (1 = next) and `wait` (microseconds), 0 = not told, and a prompt.
+    `again_at` is the next time, 0 = never. An empty token: there was nothing to say."""
+
+    item: str
+    queue: str
+    position: int
+    wait: Micros
+    prompt: str
+    token: str
+    again_at: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class LongestWaitOver(_Versioned):
+    """The queue's longest wait is over while a seat is rung for him: he leaves the queue when that comes to nothing."""
+
+    item: str
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReplaced(_Versioned):
+    """The item goes through an entry point again (transferred there): this plan holds from now on."""
+
+    item: str
+    plan: EntryPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +202,9 @@ class Queued(_Versioned):
     order: Micros
     needs: tuple[SkillLevel, ...]
     relax_at: Micros = 0  # when the first ring of timed relaxation opens; 0 = none
+    guess: Micros = 0  # the wait as estimated now, 0 = not to be told
+    leave_at: Micros = 0  # when the queue's longest wait is over, 0 = none
+    speak_at: Micros = 0  # when the queue first speaks to him, 0 = never
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +217,9 @@ class Moved(_Versioned):
     order: Micros
     needs: tuple[SkillLevel, ...]
     relax_at: Micros = 0
+    guess: Micros = 0
+    leave_at: Micros = 0
+    speak_at: Micros = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +262,8 @@ class Requeued(_Versioned):
     seat: str
     reason: str
     relax_at: Micros = 0  # when the next ring of timed relaxation opens; 0 = none
+    leave_at: Micros = 0
+    speak_at: Micros = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +293,10 @@ class Diverted(_Versioned):
 
 @dataclass(frozen=True, slots=True)
 class FallbackCallServed(_Versioned):
-    """A call that the dialplan's plain queue had while no engine was there: the item's end, if it was one of ours."""
+    """A call that the dialplan's plain queue had while no engine was there: the item's end, if it was one of ours.
+    v2: as Entered."""
+
+    V: ClassVar[int] = 2
 
     item: str
     number: int
@@ -281,7 +384,9 @@ class RecordingBegan(_Versioned):
 
 @dataclass(frozen=True, slots=True)
 class HandlingEnded(_Versioned):
-    """A seat's part in an item is over; `who` ended it. `offer` is the seat's leg, `gone` when that leg is no more."""
+    """A seat's part in an item is over; `who` ended it. `offer` is the seat's leg, `gone` when that leg is no more.
+    `bridge` is the conversation's bridge where that ends too, "" where others stay in it. `how`: "" (the conversation
+    is over), transferred, cancelled, taken_over, lost."""
 
     item: str
     seat: str
@@ -291,6 +396,7 @@ class HandlingEnded(_Versioned):
     offer: str
     bridge: str = ""
     gone: bool = False
+    how: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +436,242 @@ class WrapUpLeft(_Versioned):
     item: str
     seat: str
     how: str
+
+
+# --- conversations ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeChanged(_Versioned):
+    """The conversation has another shape (acd.core.shapes). `seat` is its owner, "" where there is none; `how` the
+    move or event: hold, resume, consulted, merge, invited, declined, left, ..."""
+
+    item: str
+    seat: str
+    before: Shape
+    shape: Shape
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Invited(_Versioned):
+    """A third party is rung for the customer's sake until `due`. `seat` is a colleague's ("" for others), `by_seat` the
+    owner that asked, `blind` when he leaves at once. `leg` is the new channel's id; `adopted`: a phone has called him
+    already (its own attended transfer), he is only to be joined."""
+
+    item: str
+    seat: str
+    by_seat: str
+    leg: str
+    target: Target
+    medium: str
+    blind: bool
+    due: Micros
+    route: Route | None = None
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InviteEnded(_Versioned):
+    """The third party did not come: declined, rang out, could not be reached, or was not needed any more."""
+
+    item: str
+    seat: str
+    leg: str
+    result: OfferResult
+    who: Party = Party.SEAT
+    sip: int = 0
+    q850: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OtherAnswered(_Versioned):
+    """The third party answered. `seat` is a colleague's: a handling of his begins, which meets the customer only
+    when he is joined with him. `bridge` is where he goes, a new one where the owner had left already."""
+
+    item: str
+    seat: str
+    leg: str
+    medium: str
+    queue: str
+    bridge: str
+
+
+@dataclass(frozen=True, slots=True)
+class OtherLeft(_Versioned):
+    """A third party without a seat has left; a colleague's leaving is HandlingEnded."""
+
+    item: str
+    leg: str
+    who: Party
+    gone: bool = False
+    sip: int = 0
+    q850: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TookOver(_Versioned):
+    """The colleague (or supervisor) is the owner now. `leg` is his channel, which he had already, and `was` where that
+    was. `how`: complete, left, answered (blind), joined (by phones) or taken_over."""
+
+    item: str
+    seat: str
+    leg: str
+    medium: str
+    queue: str
+    how: str
+    was: Place
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerLeft(_Versioned):
+    """The customer is gone while the two others still talk; the item ends with them. `not_before` as in Ended."""
+
+    item: str
+    leg: str
+    who: Party
+    sip: int = 0
+    q850: int = 0
+    not_before: Micros = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerMoved(_Versioned):
+    """The called customer of this item is now the third party of another (a phone's own attended transfer)."""
+
+    item: str
+    leg: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchStarted(_Versioned):
+    """A supervisor's phone is rung for this conversation until `due`. `agent` is the seat he watches."""
+
+    item: str
+    seat: str
+    leg: str
+    mode: WatchMode
+    agent: str
+    due: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class WatchAnswered(_Versioned):
+    item: str
+    seat: str
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchChanged(_Versioned):
+    item: str
+    seat: str
+    leg: str
+    mode: WatchMode
+    before: WatchMode
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEnded(_Versioned):
+    """`reason`: left, no_answer, unreachable, over (the conversation is), took_over."""
+
+    item: str
+    seat: str
+    leg: str
+    reason: str
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingPaused(_Versioned):
+    """Silence is written from now on, until somebody resumes or `resume_at`."""
+
+    item: str
+    recording: str
+    resume_at: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingResumed(_Versioned):
+    """`how`: by_hand or limit."""
+
+    item: str
+    recording: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingFailed(_Versioned):
+    """From here on sound is missing in the recording; the call goes on (RecordingBegan tells when it is written
+    again)."""
+
+    item: str
+    recording: str
+    reason: str
+
+
+# --- outbound --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundStarted(_Versioned):
+    """A seat calls outside. `leg` is the seat's own channel, `rings` when that must be rung first (click-to-dial)."""
+
+    item: str
+    number: int
+    record: str
+    seat: str
+    leg: str
+    medium: str
+    route: Route
+    plan: EntryPlan
+    rings: bool
+    due: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class SeatReached(_Versioned):
+    """The agent's own phone of a click-to-dial call has answered."""
+
+    item: str
+    seat: str
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerDialled(_Versioned):
+    """The customer is being called on `leg` until `due`; `seat` hears it ring in `bridge`."""
+
+    item: str
+    seat: str
+    leg: str
+    route: Route
+    bridge: str
+    due: Micros
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRang(_Versioned):
+    item: str
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerAnswered(_Versioned):
+    """The called customer answered: the conversation begins (接通)."""
+
+    item: str
+    seat: str
+    leg: str
+    recording: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LineOverflowed(_Versioned):
+    """A call more than the line's cap was tried and refused (V15). `seat` is "" for a call that came in."""
+
+    trunk: str
+    seat: str
 
 
 # --- seats -----------------------------------------------------------------------------------------------------
@@ -452,6 +794,36 @@ class QueueChanged(_Versioned):
 
 
 @dataclass(frozen=True, slots=True)
+class QueueOpened(_Versioned):
+    """The queue opened or closed by its hours."""
+
+    queue: str
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MenuChanged(_Versioned):
+    menu: Menu
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkChanged(_Versioned):
+    trunk: TrunkDef
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkGone(_Versioned):
+    trunk: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignOutPended(_Versioned):
+    """A supervisor logs the seat out: it goes when what it serves is finished."""
+
+    seat: str
+
+
+@dataclass(frozen=True, slots=True)
 class SeatProfileChanged(_Versioned):
     profile: SeatProfile
 
@@ -518,6 +890,14 @@ Fact = (
     | MenuStarted
     | MenuListened
     | MenuChose
+    | SayingStarted
+    | VoicemailStarted
+    | VoicemailListened
+    | VoicemailLeft
+    | CallbackTaken
+    | Announced
+    | LongestWaitOver
+    | PlanReplaced
     | Queued
     | Moved
     | LastAgentWaited
@@ -539,6 +919,27 @@ Fact = (
     | WrapUpTimed
     | WrapUpDisposed
     | WrapUpLeft
+    | ShapeChanged
+    | Invited
+    | InviteEnded
+    | OtherAnswered
+    | OtherLeft
+    | TookOver
+    | CustomerLeft
+    | CustomerMoved
+    | WatchStarted
+    | WatchAnswered
+    | WatchChanged
+    | WatchEnded
+    | RecordingPaused
+    | RecordingResumed
+    | RecordingFailed
+    | OutboundStarted
+    | SeatReached
+    | CustomerDialled
+    | CustomerRang
+    | CustomerAnswered
+    | LineOverflowed
     | SignedIn
     | SignedOut
     | PhoneReached
@@ -554,6 +955,11 @@ Fact = (
     | MediumChanged
     | StatusChanged
     | QueueChanged
+    | QueueOpened
+    | MenuChanged
+    | TrunkChanged
+    | TrunkGone
+    | SignOutPended
     | SeatProfileChanged
     | SeatRetiring
     | SeatGone

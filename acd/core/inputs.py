@@ -14,6 +14,7 @@ from acd.core.model import (
     EntryPlan,
     Kind,
     MediumDef,
+    Menu,
     Micros,
     OfferResult,
     Outcome,
@@ -21,9 +22,14 @@ from acd.core.model import (
     Policy,
     Presence,
     QueueDef,
+    Route,
     SeatProfile,
     StatusDef,
+    Target,
+    TrunkDef,
+    WatchMode,
 )
+from acd.core.shapes import Move
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +162,16 @@ class OfferAnswered:
 
 @dataclass(frozen=True, slots=True)
 class OfferRefused:
-    """The offer came back: `result` REJECTED (the person declined) or UNREACHABLE (the device failed)."""
+    """A leg that was rung came back: `result` REJECTED (the person declined) or UNREACHABLE (the device failed).
+
+    `offer` is the leg: an offer's, a third party's, a supervisor's, or a customer's whom we called; for a number
+    outside `outcome` says what became of it (cti.causes)."""
 
     offer: str
     result: OfferResult
     sip: int = 0
     q850: int = 0
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +190,111 @@ class ItemPicked:
     item: str = ""  # empty: the next one in the order this seat would get
 
 
+# --- conversations ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MoveMade:
+    """The owner of a conversation did this with it: hold, resume, swap, merge, split, coach, complete, cancel."""
+
+    seat: str
+    item: str
+    move: Move
+
+
+@dataclass(frozen=True, slots=True)
+class ConsultAsked:
+    """The owner rings another one while the customer waits (V7): a seat, an extension, or OUTSIDE by `route`."""
+
+    seat: str
+    item: str
+    target: Target
+    route: Route | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferAsked:
+    """The owner hands the customer over at once (blind): to a seat, an extension, a queue, an entry point (`plan`) or
+    OUTSIDE (`route`)."""
+
+    seat: str
+    item: str
+    target: Target
+    route: Route | None = None
+    plan: EntryPlan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PhonesJoined:
+    """A phone's own attended transfer (REFER with Replaces): the seat whose leg `leg` is joins its customer with the
+    other end of its second call. `call` is that call (a direct call, or an outbound item), `other` the far channel."""
+
+    leg: str
+    call: str
+    other: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallHungUp:
+    """The desk's hang-up: the seat's own leg ends, with what follows from it. By a supervisor's hand: the whole
+    conversation ends (`whole`)."""
+
+    seat: str
+    item: str
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WatchAsked:
+    """A supervisor (`seat`) listens, whispers, joins or takes over (V10). Again with another mode: it changes."""
+
+    seat: str
+    item: str
+    mode: WatchMode
+
+
+@dataclass(frozen=True, slots=True)
+class WatchLeft:
+    """The supervisor stops; the call is untouched."""
+
+    seat: str
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
+class PauseAsked:
+    """Recording is to be paused (card numbers); it goes on by itself after `limit`."""
+
+    item: str
+    limit: Micros = 300_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeAsked:
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStopped:
+    """Sound is not being written although it should be: storage is slow or full, or the recorder died."""
+
+    item: str
+    reason: str
+
+
+# --- outbound --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundAsked:
+    """A seat calls a number outside by a route the directory settled. `leg` is the channel of a handset that dialled;
+    empty: click-to-dial, the seat's own phone is rung first."""
+
+    seat: str
+    route: Route
+    leg: str = ""
+
+
 # --- seats -----------------------------------------------------------------------------------------------------
 
 
@@ -191,7 +306,10 @@ class SeatSignedIn:
 
 @dataclass(frozen=True, slots=True)
 class SeatSignedOut:
+    """`forced`: a supervisor logs the seat out; what it serves is finished first, then it is out."""
+
     seat: str
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +421,29 @@ class QueueRetired:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueOpenChanged:
+    """The queue's hours say so (directory's calendar, by timer): open or closed now."""
+
+    queue: str
+    open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MenuDefined:
+    menu: Menu
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkDefined:
+    trunk: TrunkDef
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkRetired:
+    trunk: str
+
+
+@dataclass(frozen=True, slots=True)
 class SeatProfileSet:
     profile: SeatProfile
 
@@ -379,6 +520,17 @@ Input = (
     | OfferRefused
     | MediaFlowed
     | ItemPicked
+    | MoveMade
+    | ConsultAsked
+    | TransferAsked
+    | PhonesJoined
+    | CallHungUp
+    | WatchAsked
+    | WatchLeft
+    | PauseAsked
+    | ResumeAsked
+    | RecordingStopped
+    | OutboundAsked
     | SeatSignedIn
     | SeatSignedOut
     | PhoneChanged
@@ -395,6 +547,10 @@ Input = (
     | StatusDefined
     | QueueDefined
     | QueueRetired
+    | QueueOpenChanged
+    | MenuDefined
+    | TrunkDefined
+    | TrunkRetired
     | SeatProfileSet
     | SeatRetired
     | ConfigurationApplied

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from acd.core.shapes import Shape
+
 Micros = int
 """Integer microseconds: a point in time UTC, or a duration."""
 
@@ -72,7 +74,10 @@ class Phase(StrEnum):
     MENU = "menu"
     WAITING = "waiting"
     OFFERED = "offered"
-    ACTIVE = "active"
+    ACTIVE = "active"  # its shape says who is with whom
+    DIALLING = "dialling"  # a seat is on it, the customer is being called
+    SAYING = "saying"  # the last words before it ends
+    VOICEMAIL = "voicemail"  # the customer leaves a message
     PARKED = "parked"
 
 
@@ -120,6 +125,7 @@ class Party(StrEnum):
 
     CUSTOMER = "customer"
     SEAT = "seat"
+    OTHER = "other"  # a third party of the conversation
     SYSTEM = "system"
 
 
@@ -138,6 +144,36 @@ class OfferRule(StrEnum):
     ITEM_FOR_SEAT = "item_for_seat"  # a seat looked for an item: (rank, key, number) decides
     LAST_AGENT = "last_agent"  # D2
     PICKUP = "pickup"  # D13, a named exception to status and skills
+
+
+class TargetKind(StrEnum):
+    """To whom a conversation may be transferred."""
+
+    SEAT = "seat"
+    EXTENSION = "extension"  # one that belongs to no seat
+    QUEUE = "queue"
+    ENTRY = "entry"
+    OUTSIDE = "outside"
+
+
+class WatchMode(StrEnum):
+    """What a supervisor does with a conversation (V10)."""
+
+    LISTEN = "listen"  # his microphone is closed
+    WHISPER = "whisper"  # the agent alone hears him
+    JOIN = "join"
+    TAKE_OVER = "take_over"  # the agent is forced out once the supervisor's phone has answered
+
+
+class Way(StrEnum):
+    """Where a caller may be led, from a menu, a full queue or a key pressed while waiting."""
+
+    QUEUE = "queue"
+    MENU = "menu"
+    VOICEMAIL = "voicemail"
+    CALLBACK = "callback"
+    OUTSIDE = "outside"
+    HANG_UP = "hang_up"
 
 
 # --- definitions: configuration as input -------------------------------------------------------------------------
@@ -202,8 +238,97 @@ class WrapUpRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """How a number outside is reached, settled by the directory. `address` is the number's address id, `trunk` the
+    line, `shown` the organisation's own number to be shown. `prefix` is the outbound code that was dialled (V14).
+
+    `record`: whether sound is recorded; `wrap_up`: the rule after a connected call, None for none. `emergency` calls
+    pass every cap and permission.
+    """
+
+    address: str
+    trunk: str
+    shown: str = ""
+    prefix: str = ""
+    record: bool = True
+    wrap_up: WrapUpRule | None = None
+    ring_time: Micros = 60 * SECOND
+    emergency: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """To whom a conversation goes: the id of a seat, extension, queue or entry point; for OUTSIDE and ENTRY the route
+    or the plan that the directory settled comes beside it."""
+
+    kind: TargetKind
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a caller is led. `to`: the queue of QUEUE, VOICEMAIL and CALLBACK ("" = the one he waits in), the menu of
+    MENU. `prompt` is played first (HANG_UP, VOICEMAIL, CALLBACK). `route` is that of OUTSIDE, `outcome` what HANG_UP is
+    booked as."""
+
+    way: Way
+    to: str = ""
+    prompt: str = ""
+    route: Route | None = None
+    outcome: Outcome = Outcome.CLOSED
+
+
+@dataclass(frozen=True, slots=True)
+class MenuOption:
+    """A key and where it leads."""
+
+    digit: str
+    to: Destination
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """One level of a menu: `prompt` is played, a digit leads on; after `tries` silences or wrong keys `default` holds.
+    Options may lead to other menus, so a tree has any depth."""
+
+    id: str
+    prompt: str
+    options: tuple[MenuOption, ...]
+    default: Destination
+    timeout: Micros = 5 * SECOND
+    tries: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """What a queue says to those who wait: after `first` and then every `every`, the position and the estimated wait
+    where they are wanted, and the next of `prompts` in turn. The wait is told only while the estimate is good
+    enough."""
+
+    first: Micros = 30 * SECOND
+    every: Micros = 60 * SECOND
+    position: bool = True
+    wait: bool = True
+    prompts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkDef:
+    """A line to a carrier as the core sees it: at most `cap` calls at once, 0 = no limit (V15)."""
+
+    id: str
+    cap: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class QueueDef:
-    """A queue. `retired` means draining: those inside are served, nobody new enters."""
+    """A queue. `retired` means draining: those inside are served, nobody new enters.
+
+    `max_wait` and `max_length` (0 = none) send a caller to `overflow`; `closed` is where those go who come while the
+    queue is closed or wait when it closes (None: who comes is ended as CLOSED, who waits is served); `empty` is for
+    those who come while nobody is signed in to serve it (None: they wait). `keys` lead out of the queue.
+    `greeting` is played once to whoever enters, `music` names a music class of Asterisk's.
+    """
 
     id: str
     name: str
@@ -220,6 +345,15 @@ class QueueDef:
     sl_threshold: Micros = 20 * SECOND
     record_calls: bool = True
     retired: bool = False
+    greeting: str = ""
+    music: str = ""
+    speech: Speech | None = None
+    max_wait: Micros = 0
+    max_length: int = 0
+    overflow: Destination | None = None
+    closed: Destination | None = None
+    empty: Destination | None = None
+    keys: tuple[MenuOption, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,28 +401,12 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class MenuOption:
-    digit: str
-    queue: str
-
-
-@dataclass(frozen=True, slots=True)
-class Menu:
-    """A one-level menu: `prompt` is played, a digit picks a queue; after `tries` silences `default` is taken."""
-
-    prompt: str
-    options: tuple[MenuOption, ...]
-    default: str
-    timeout: Micros = 5 * SECOND
-    tries: int = 2
-
-
-@dataclass(frozen=True, slots=True)
 class EntryPlan:
     """What an entry point does with one contact, worked out by the EntryPlans port when it came.
 
-    `queue` is where it goes when there is no menu. `refuse` ends it at once with that outcome after `greeting`
-    (closed, blacklisted, line cap).
+    After `greeting` it goes to `start`, or straight into `queue` where that is None. `refuse` ends it after the
+    greeting with that outcome (closed, blacklisted, line cap). `trunk` is the line it came by, `callback` how the
+    caller can be called back where that is allowed.
     """
 
     entry: str
@@ -296,13 +414,15 @@ class EntryPlan:
     queue: str
     medium: str = "voice"
     greeting: str = ""
-    menu: Menu | None = None
+    start: Destination | None = None
     priority: int = 0
     needs: tuple[SkillLevel, ...] = ()
     address: str = ""  # address_id; the number itself lives in an erasable table
     contact: str = ""  # contact_id
     last_seat: str = ""  # who served this contact last (D2)
     refuse: Outcome | None = None
+    trunk: str = ""
+    callback: Route | None = None
 
 
 # --- state ---------------------------------------------------------------------------------------------------------
@@ -325,13 +445,15 @@ class Offer:
 
 @dataclass(slots=True)
 class Handling:
-    """A seat's part in an item, from accept to leave."""
+    """A seat's part in an item, from accept to leave; `offer` is the seat's leg. `met`: it has been with the customer,
+    not only with the colleague who asked; who has not, needs no wrap-up."""
 
     item: str
     medium: str
     queue: str
     offer: str
     since: Micros
+    met: bool = True
     media_up_at: Micros = 0
     replied: bool = False  # D17: the agent has written
     disposed: bool = False  # the disposition was saved while still talking
@@ -362,6 +484,44 @@ class DirectCall:
 
 
 @dataclass(slots=True)
+class Other:
+    """The third party of a conversation. `leg` is its channel, `seat` a colleague's, `by` the seat that asked for
+    it."""
+
+    leg: str
+    target: Target
+    seat: str
+    by: str
+    since: Micros
+    due: Micros
+    route: Route | None = None
+    rung_at: Micros = 0
+    answered_at: Micros = 0
+
+
+@dataclass(slots=True)
+class Watcher:
+    """A supervisor at a conversation; `leg` is his channel."""
+
+    leg: str
+    seat: str
+    mode: WatchMode
+    since: Micros
+    due: Micros
+    answered_at: Micros = 0
+
+
+@dataclass(slots=True)
+class Flow:
+    """How a queue moves. `departures`: when the last contacts were accepted; `guesses`: (told or would be told, real)
+    waits of the last contacts that had an estimate."""
+
+    open: bool = True
+    departures: list[Micros] = field(default_factory=list)
+    guesses: list[tuple[Micros, Micros]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class PresenceState:
     """One status switcher of a seat: the chosen status, one for later, and what is seen."""
 
@@ -384,6 +544,7 @@ class Seat:
     was_reachable: bool = False  # since sign-in: tells LOGGING_IN from UNREACHABLE
     on_shift: bool = True
     retiring: bool = False  # gone for good when it has signed out
+    leaving: bool = False  # a supervisor logged it out: it goes when it holds nothing
     idle_since: Micros = 0
     total: int = 0  # accepted offers in the organisation's day, plus the mean it joined at
     total_day: int = -1  # the day `total` belongs to
@@ -393,6 +554,7 @@ class Seat:
     handlings: dict[str, Handling] = field(default_factory=dict)  # by item id
     wrap_ups: dict[str, WrapUp] = field(default_factory=dict)  # by item id
     directs: dict[str, DirectCall] = field(default_factory=dict)  # by call id
+    watching: dict[str, str] = field(default_factory=dict)  # own leg -> the item it supervises
 
     def presence(self, which: Presence) -> PresenceState:
         """The status switcher that governs media of that presence."""
@@ -428,7 +590,20 @@ class WorkItem:
     tries: int = 0
     bridge: str = ""
     recording: str = ""
-    due: Micros = 0  # the item's own timer: menu silence, arrival guard
+    paused: bool = False  # its recording
+    shape: Shape = Shape.NONE
+    other: Other | None = None
+    watchers: dict[str, Watcher] = field(default_factory=dict)  # by leg
+    route: Route | None = None  # how the customer is or was called
+    seat_rings: bool = False  # an outbound call whose own agent is still being rung
+    outbound: bool = False
+    served: bool = False  # a seat has been with the customer
+    far_rang: bool = False  # the called customer's phone rings
+    trunk: str = ""  # the line the customer's leg is on
+    menu: str = ""  # the menu he is in
+    leaves_as: Outcome | None = None  # what he ends as after the words of SAYING
+    spoken: int = 0  # announcements heard in this queue
+    guess: Micros = 0  # the wait that was estimated when he entered the queue, 0 = none
 
 
 @dataclass(slots=True)
@@ -449,6 +624,14 @@ class State:
     offers: dict[str, Offer] = field(default_factory=dict)
     legs: dict[str, str] = field(default_factory=dict)  # customer leg -> item
     seat_legs: dict[str, str] = field(default_factory=dict)  # accepted offer (the seat's leg) -> seat
+    other_legs: dict[str, str] = field(
+        default_factory=dict
+    )  # leg of a third party without a seat, or that rings -> item
+    watch_legs: dict[str, str] = field(default_factory=dict)  # supervisor's leg -> item
+    menus: dict[str, Menu] = field(default_factory=dict)
+    trunks: dict[str, TrunkDef] = field(default_factory=dict)
+    lines: dict[str, int] = field(default_factory=dict)  # trunk -> calls on it now
+    flows: dict[str, Flow] = field(default_factory=dict)  # by queue
     over: dict[str, Micros] = field(default_factory=dict)  # customer legs that are over, the last of them
     online: int = 0  # seats signed in
     online_total: int = 0  # and the sum of their day's totals

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from acd.core import conference, dialling, watching
 from acd.core import facts as f
 from acd.core import inputs as i
 from acd.core.model import (
     SECOND,
     Handling,
+    Kind,
     Micros,
     OfferResult,
     OfferRule,
@@ -17,6 +19,7 @@ from acd.core.model import (
     QueueDef,
     WorkItem,
     WrapUpEnding,
+    WrapUpRule,
 )
 from acd.core.reply import Code, Done, Reply
 from acd.core.seats import Block, block_by_hand, has_skills, rank_in
@@ -80,6 +83,10 @@ def release_held_for(core: Core, seat_id: str) -> None:
 def ring_seen(core: Core, given: i.RingSeen) -> Reply:
     """The phone rings."""
     known = core.state.offers.get(given.offer)
+    if given.offer in core.state.other_legs:
+        return conference.other_rang(core, given.offer)
+    if given.offer in core.state.legs:
+        return dialling.customer_rang(core, given.offer)
     if known is None or known.rung_at:
         return LATE
     core.record(f.RingStarted(known.id, known.item, known.seat))
@@ -87,10 +94,20 @@ def ring_seen(core: Core, given: i.RingSeen) -> Reply:
 
 
 def offer_answered(core: Core, given: i.OfferAnswered) -> Reply:
-    """The seat took it: the handling begins."""
-    if given.offer not in core.state.offers:
-        return LATE
-    return _accept(core, given.offer)
+    """Whoever was rung answered: the seat of an offer, a third party, a supervisor, a called customer, or the agent
+    himself whose own phone is rung first."""
+    state, leg = core.state, given.offer
+    if leg in state.offers:
+        return _accept(core, leg)
+    if leg in state.other_legs:
+        return conference.other_answered(core, leg)
+    if leg in state.watch_legs:
+        return watching.answered(core, leg)
+    if leg in state.legs:
+        return dialling.customer_answered(core, leg)
+    if leg in state.seat_legs:
+        return dialling.seat_answered(core, leg)
+    return LATE
 
 
 def _accept(core: Core, offer_id: str) -> Reply:
@@ -102,15 +119,25 @@ def _accept(core: Core, offer_id: str) -> Reply:
     recording = (item.recording or f"{item.id}-r") if records else ""
     if item.id in core.state.seats[known.seat].wrap_ups:  # his own lost contact comes back before its wrap-up is over
         core.record(f.WrapUpLeft(item.id, known.seat, "taken_again"))
-    core.record(f.Accepted(offer_id, item.id, known.seat, known.medium, item.queue, bridge, recording))
+    virtual = item.kind is Kind.CALLBACK and not item.leg  # one whose seat was lost has its customer already
+    core.record(
+        f.Accepted(offer_id, item.id, known.seat, known.medium, item.queue, bridge, "" if virtual else recording)
+    )
+    if virtual and phone:
+        dialling.call_back(core, item)
     return Done(item=item.id, offer=offer_id)
 
 
 def offer_refused(core: Core, given: i.OfferRefused) -> Reply:
     """Declined by the person or failed by the device: the item waits at its old place, the seat backs off."""
-    known = core.state.offers.get(given.offer)
+    state, leg = core.state, given.offer
+    if leg in state.other_legs:
+        return conference.invite_failed(core, leg, given.result, Party.SEAT, sip=given.sip, q850=given.q850)
+    if leg in state.watch_legs:
+        return watching.refused(core, leg, str(given.result))
+    known = state.offers.get(leg)
     if known is None:
-        return LATE
+        return dialling.refused(core, given)
     _end_offer(core, known.id, given.result, Party.SEAT, sip=given.sip, q850=given.q850)
     return Done(item=known.item, offer=known.id)
 
@@ -126,8 +153,11 @@ def withdraw(core: Core, item: WorkItem, who: Party) -> None:
 
 
 def take_back(core: Core, offer_id: str, result: OfferResult, who: Party) -> None:
-    """End an open offer for the seat's sake: it signs out, its phone is gone, it dials."""
-    _end_offer(core, offer_id, result, who)
+    """End an open offer, or a colleague's request, for the seat's sake: it signs out, its phone is gone, it dials."""
+    if offer_id in core.state.other_legs:
+        conference.invite_failed(core, offer_id, result, who)
+    else:
+        _end_offer(core, offer_id, result, who)
 
 
 def _end_offer(core: Core, offer_id: str, result: OfferResult, who: Party, *, sip: int = 0, q850: int = 0) -> None:
@@ -192,15 +222,11 @@ def item_picked(core: Core, given: i.ItemPicked) -> Reply:
     return Done(item=item.id, offer=offer_id)
 
 
-def start_wrap_up(core: Core, seat_id: str, item_id: str, handling: Handling, queue: QueueDef) -> None:
-    """Begin wrap-up by the queue's rule; with none, the pending status holds at once."""
-    rule = queue.wrap_up
-    if rule is None:
-        apply_pending(core, seat_id)
-        return
+def start_wrap_up(core: Core, seat_id: str, item_id: str, handling: Handling, rule: WrapUpRule) -> None:
+    """Begin wrap-up by this rule."""
     ends_at = core.now + rule.after if rule.ending is WrapUpEnding.TIMER else 0
     core.record(
-        f.WrapUpStarted(item_id, seat_id, handling.medium, queue.id, rule, ends_at, handling.disposed),
+        f.WrapUpStarted(item_id, seat_id, handling.medium, handling.queue, rule, ends_at, handling.disposed),
     )
     if rule.ending is WrapUpEnding.DISPOSITION and handling.disposed:
         leave_wrap_up(core, seat_id, item_id, "disposition")
@@ -215,7 +241,8 @@ def leave_wrap_up(core: Core, seat_id: str, item_id: str, how: str) -> None:
 def apply_pending(core: Core, seat_id: str) -> None:
     """A status chosen during the call holds now that nothing is held or wrapped up."""
     seat = core.state.seats[seat_id]
-    if seat.handlings or seat.wrap_ups or seat.offers or seat.directs or not seat.voice.pending:
+    held = seat.handlings or seat.wrap_ups or seat.offers or seat.directs or seat.watching
+    if held or not seat.voice.pending:
         return
     status = core.state.statuses[seat.voice.pending]
     core.record(f.StatusSet(seat_id, status.presence, status.id))

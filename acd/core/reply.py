@@ -19,6 +19,7 @@ class Code(StrEnum):
     SEAT_FULL = "seat_full"
     QUEUE_IN_USE = "queue_in_use"
     QUEUE_RETIRED = "queue_retired"
+    QUEUE_CLOSED = "queue_closed"
     CALL_OVER = "call_over"
     NOT_WAITING = "not_waiting"
     NOT_MEMBER = "not_member"
@@ -26,6 +27,15 @@ class Code(StrEnum):
     DISPOSITION_REQUIRED = "disposition_required"
     OUTBOUND_NOT_ALLOWED = "outbound_not_allowed"
     DIRECT_NOT_ACCEPTED = "direct_not_accepted"
+    TRANSFER_NOT_ACCEPTED = "transfer_not_accepted"
+    NOT_SERVING = "not_serving"
+    WRONG_SHAPE = "wrong_shape"
+    NO_ROUTE = "no_route"
+    LINE_CAP = "line_cap"
+    UNKNOWN_TRUNK = "unknown_trunk"
+    NOT_RECORDED = "not_recorded"
+    NOT_WATCHING = "not_watching"
+    PHONE_UNREACHABLE = "phone_unreachable"
     BAD_INPUT = "bad_input"
 
 

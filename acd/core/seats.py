@@ -52,18 +52,18 @@ def load_of(seat: Seat, medium: str) -> int:
     """Handled plus offered of this medium (D4)."""
     held = sum(1 for handling in seat.handlings.values() if handling.medium == medium)
     offered = sum(1 for offered in seat.offers.values() if offered == medium)
-    return held + offered + (len(seat.directs) if medium == DIRECT_MEDIUM else 0)
+    return held + offered + (len(seat.directs) + len(seat.watching) if medium == DIRECT_MEDIUM else 0)
 
 
 def total_load(seat: Seat) -> int:
     """Handled plus offered over all media."""
-    return len(seat.handlings) + len(seat.offers) + len(seat.directs)
+    return len(seat.handlings) + len(seat.offers) + len(seat.directs) + len(seat.watching)
 
 
 def held_media(seat: Seat, *, offered: bool) -> list[str]:
     """The media the seat holds, with or without what is only offered yet."""
     media = [handling.medium for handling in seat.handlings.values()]
-    media += [DIRECT_MEDIUM] * bool(seat.directs)
+    media += [DIRECT_MEDIUM] * bool(seat.directs or seat.watching)
     return media + list(seat.offers.values()) if offered else media
 
 
@@ -73,7 +73,7 @@ def _covers(names: tuple[str, ...], medium: str) -> bool:
 
 def _status_forbids(state: State, seat: Seat, medium: MediumDef) -> bool:
     status = state.statuses.get(seat.presence(medium.presence).status)
-    return status is None or not status.auto_offer
+    return status is None or not status.auto_offer or seat.leaving
 
 
 def _full(_: State, seat: Seat, medium: MediumDef) -> bool:
@@ -118,10 +118,12 @@ def block_of(state: State, seat: Seat, medium: MediumDef) -> Block | None:
     return None
 
 
-def block_by_hand(state: State, seat: Seat, medium: MediumDef) -> Block | None:
-    """The same for an item taken by hand."""
+def block_by_hand(
+    state: State, seat: Seat, medium: MediumDef, also_exempt: frozenset[Block] = frozenset()
+) -> Block | None:
+    """The same for what a person gives or takes by hand; `also_exempt` is passed over too."""
     for block, holds in BLOCKS:
-        if block not in BY_HAND_EXEMPT and holds(state, seat, medium):
+        if block not in BY_HAND_EXEMPT and block not in also_exempt and holds(state, seat, medium):
             return block
     return None
 

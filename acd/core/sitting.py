@@ -57,29 +57,51 @@ def _total_to_join_at(state: State, seat: Seat) -> int:
 
 
 def seat_signed_out(core: Core, given: i.SeatSignedOut) -> Reply:
-    """Sign out: refused while something is held; an open offer goes to the next seat."""
+    """Sign out: refused while something is held; an open offer goes to the next seat. Forced: it goes when it holds
+    nothing any more, and nothing new is given to it."""
     seat = core.state.seats.get(given.seat)
     if seat is None:
         return _unknown(core, given.seat)
     if not seat.signed_in_at:
         return LATE
-    if seat.handlings or seat.directs:
+    busy = seat.handlings or seat.directs or seat.watching
+    if busy and given.forced:
+        return _go_later(core, seat)
+    if busy:
         return core.refuse(Code.SEAT_BUSY, "finish or hand over what the seat is serving first")
-    if any(_must_dispose(done) for done in seat.wrap_ups.values()):
+    if not given.forced and any(_must_dispose(done) for done in seat.wrap_ups.values()):
         return core.refuse(Code.DISPOSITION_REQUIRED, "save the disposition of the last contact first")
+    go(core, seat)
+    return Done()
+
+
+def _go_later(core: Core, seat: Seat) -> Reply:
+    if not seat.leaving:
+        core.record(f.SignOutPended(seat.profile.id))
+    return Done(note="pending")
+
+
+def go(core: Core, seat: Seat) -> None:
+    """The seat is out: what rings there goes on to the next, its wrap-up is over."""
+    seat_id = seat.profile.id
     for offer_id in list(seat.offers):
         offering.take_back(core, offer_id, OfferResult.REJECTED, Party.SEAT)
     for item_id in list(seat.wrap_ups):
-        core.record(f.WrapUpLeft(item_id, given.seat, "signed_out"))
-    offering.release_held_for(core, given.seat)
-    core.record(f.SignedOut(given.seat))
+        core.record(f.WrapUpLeft(item_id, seat_id, "signed_out"))
+    offering.release_held_for(core, seat_id)
+    core.record(f.SignedOut(seat_id))
     _go_if_retiring(core, seat)
-    return Done()
+
+
+def go_if_leaving(core: Core, seat: Seat) -> None:
+    """A forced sign-out waits for the end of what the seat serves."""
+    if seat.leaving and not (seat.handlings or seat.directs or seat.watching):
+        go(core, seat)
 
 
 def in_use(seat: Seat) -> bool:
     """Somebody sits there, or a call goes on there."""
-    return bool(seat.signed_in_at or seat.handlings or seat.directs or seat.offers or seat.wrap_ups)
+    return bool(seat.signed_in_at or seat.handlings or seat.directs or seat.offers or seat.wrap_ups or seat.watching)
 
 
 def _go_if_retiring(core: Core, seat: Seat) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from acd.core import inputs as i
 from acd.core import model as m
 from acd.core.model import SECOND
+from tests.support import rules_talks as talks
 from tests.support.choose import Choose, pick, seldom
 from tests.support.world import World
 
@@ -68,7 +69,6 @@ POLICIES = (
     m.Policy(priority_weight=30 * SECOND, idle_reset_direct=True),
     m.Policy(idle_reset_no_answer=True, idle_reset_outbound=True),
 )
-MENUS = (None, m.Menu("menu", (m.MenuOption("1", "service"), m.MenuOption("2", "sales")), "vip", 5 * SECOND, 2))
 KINDS = (
     (m.Kind.CHAT, "chat"),
     (m.Kind.MAIL, "mail"),
@@ -102,6 +102,14 @@ def queue_def(choose: Choose, name: str) -> m.QueueDef:
         decline_back_off=pick(choose, (5 * SECOND, 0)),
         wrap_up=pick(choose, WRAP_UPS),
         record_calls=not seldom(choose, 30),
+        greeting="welcome" if seldom(choose, 20) else "",
+        speech=talks.SPEECH if seldom(choose, 30) else None,
+        max_wait=pick(choose, (0, 0, 30 * SECOND)),
+        max_length=pick(choose, (0, 0, 2)),
+        overflow=talks.destination(choose) if seldom(choose, 50) else None,
+        closed=talks.destination(choose) if seldom(choose, 50) else None,
+        empty=talks.destination(choose) if seldom(choose, 20) else None,
+        keys=(m.MenuOption("9", talks.destination(choose)),) if seldom(choose, 40) else (),
     )
 
 
@@ -129,12 +137,26 @@ def plan(world: World, choose: Choose, medium: str) -> m.EntryPlan:
         queue=pick(choose, QUEUES) if not seldom(choose, 1) else "nowhere",
         medium=medium,
         greeting="hello" if seldom(choose, 30) else "",
-        menu=pick(choose, MENUS) if medium == "voice" else None,
+        start=_start(choose) if medium == "voice" else None,
         priority=pick(choose, (0, 0, 10, 1000)),
         needs=levels(choose, 2) if seldom(choose, 40) else (),
         last_seat=pick(choose, SEATS) if seldom(choose, 60) else "",
         refuse=m.Outcome.CLOSED if refused else None,
+        address=pick(choose, ("", "a1", "a2", "a3")),
+        trunk=pick(choose, ("", *talks.TRUNKS)) if medium == "voice" else "",
+        callback=talks.ROUTES[0] if seldom(choose, 60) else None,
     )
+
+
+def _start(choose: Choose) -> m.Destination | None:
+    """Straight into the queue, a menu, or anywhere."""
+    if seldom(choose, 40):
+        return None
+    return m.Destination(m.Way.MENU, pick(choose, (*talks.MENU_IDS, "none"))) if seldom(choose, 70) else _any(choose)
+
+
+def _any(choose: Choose) -> m.Destination:
+    return talks.destination(choose)
 
 
 # --- inputs about a seat ---------------------------------------------------------------------------------------
@@ -156,7 +178,7 @@ def _signed_in(world: World, choose: Choose, seat: str) -> i.Input:
 
 
 def _signed_out(world: World, choose: Choose, seat: str) -> i.Input:
-    return i.SeatSignedOut(seat)
+    return i.SeatSignedOut(seat, forced=seldom(choose, 30))
 
 
 def _phone(world: World, choose: Choose, seat: str) -> i.Input:
@@ -498,6 +520,7 @@ ABOUT_SEATS: Mapping[str, tuple[SeatMaker, int]] = {
     "DirectCallAnswered": (_direct_answered, 2),
     "DirectCallEnded": (_direct_ended, 4),
     "ShiftChanged": (_shift, 3),
+    "OutboundAsked": (talks.outbound, 3),
     "ItemPicked": (_picked_by, 2),
     "SeatProfileSet": (_profile_set, 4),  # a seat that retired is wanted again, or soon nobody is left
     "SeatRetired": (_seat_retired, 1),
@@ -531,6 +554,21 @@ ABOUT_ITEMS: Mapping[str, tuple[ItemMaker, int]] = {
     "ServiceEnded": (_served_item, 1),
     "DispositionSaved": (_disposed, 1),
     "TimerDue": (_timer_for, 3),
+    "MoveMade": (talks.move, 14),
+    "ConsultAsked": (talks.consult, 9),
+    "TransferAsked": (talks.transfer, 3),
+    "PhonesJoined": (talks.phones_joined, 2),
+    "CallHungUp": (talks.hung_up, 2),
+    "WatchAsked": (talks.watch, 4),
+    "WatchLeft": (talks.unwatch, 1),
+    "PauseAsked": (talks.pause, 1),
+    "ResumeAsked": (talks.resume, 1),
+    "RecordingStopped": (talks.recording_stopped, 1),
+    "FarRang": (talks.far_rang, 2),
+    "FarAnswered": (talks.far_answered, 12),
+    "FarRefused": (talks.far_refused, 2),
+    "FarLeft": (talks.far_left, 3),
+    "TalkTimerDue": (talks.timer, 2),
 }
 """Kind -> (maker, weight). Every kind that can be about an item."""
 
@@ -543,6 +581,10 @@ ABOUT_NEITHER: Mapping[str, tuple[FreeMaker, int]] = {
     "StatusDefined": (_status_defined, 1),
     "QueueDefined": (_queue_defined, 1),
     "QueueRetired": (_queue_retired, 1),
+    "QueueOpenChanged": (talks.queue_open, 1),
+    "MenuDefined": (talks.menu_defined, 1),
+    "TrunkDefined": (talks.trunk_defined, 1),
+    "TrunkRetired": (talks.trunk_retired, 1),
     "ConfigurationApplied": (_applied, 1),
     "DayStarted": (_day, 1),
     "TimerDue": (_next_timer, 8),
@@ -551,6 +593,9 @@ ABOUT_NEITHER: Mapping[str, tuple[FreeMaker, int]] = {
     "RepairMade": (_repaired, 1),
 }
 """Kind -> (maker, weight). Arrivals, configuration, timers and the engine itself."""
+
+OTHER_MAKERS = frozenset({"OldTimerDue", "FarRang", "FarAnswered", "FarRefused", "FarLeft", "TalkTimerDue"})
+"""Names of makers that are no kinds of input: more of a kind that has one already."""
 
 
 # --- beginning and end -----------------------------------------------------------------------------------------
@@ -566,6 +611,10 @@ def set_up(world: World, choose: Choose) -> None:
         world.give(i.StatusDefined(status))
     for name in QUEUES:
         world.give(i.QueueDefined(queue_def(choose, name)))
+    for name in talks.MENU_IDS:
+        world.give(i.MenuDefined(talks.menu(choose, name)))
+    for name in talks.TRUNKS:
+        world.give(i.TrunkDefined(m.TrunkDef(name, pick(choose, (0, 0, 2)))))
     for name in SEATS:
         world.give(i.SeatProfileSet(profile(choose, name)))
     world.give(i.ConfigurationApplied(1))

@@ -88,6 +88,11 @@ class Scene:
         assert isinstance(reply, Refused), reply
         return reply
 
+    def define(self, *menus: m.Menu) -> None:
+        """Menus."""
+        for menu in menus:
+            self.done(i.MenuDefined(menu))
+
     def wait(self, seconds: float) -> None:
         """Let time pass; each timer comes exactly when it is due."""
         end = self.now + int(seconds * SECOND)
@@ -145,12 +150,28 @@ class Scene:
 
     def call(self, queue: str, priority: int = 0, needs: tuple[m.SkillLevel, ...] = (), last_seat: str = "") -> str:
         """A caller arrives and goes straight into the queue; gives the item."""
+        return self.enter(m.EntryPlan("e", 1, queue, "voice", priority=priority, needs=needs, last_seat=last_seat))
+
+    def enter(self, plan: m.EntryPlan) -> str:
+        """A caller with any plan, whose channel is ours; gives the item, which may be over by now."""
         self.legs += 1
         leg = f"leg{self.legs}"
-        plan = m.EntryPlan("e", 1, queue, "voice", priority=priority, needs=needs, last_seat=last_seat)
         item = self.done(i.CallEntered(leg, plan)).item
         self.done(i.LegArrived(leg))
         return item
+
+    def press(self, item: str, digit: str) -> Decision:
+        """The customer presses a key."""
+        return self.give(i.DigitPressed(self.state.items[item].leg, digit))
+
+    def prompt_over(self, item: str) -> Decision:
+        """What plays to the customer now comes to its end."""
+        return self.give(i.PromptEnded(item, self.state.items[item].token))
+
+    def phase(self, item: str) -> m.Phase | None:
+        """Where the contact is; None when it is over."""
+        known = self.state.items.get(item)
+        return known.phase if known else None
 
     def text(
         self,
@@ -208,6 +229,16 @@ class Scene:
 def queue(name: str = "q", **rules: object) -> m.QueueDef:
     """A queue with some rules changed."""
     return m.QueueDef(name, name, **rules)  # type: ignore[arg-type]
+
+
+def to(way: m.Way, where: str = "", **more: object) -> m.Destination:
+    """Where a caller is led."""
+    return m.Destination(way, where, **more)  # type: ignore[arg-type]
+
+
+def key(digit: str, way: m.Way, where: str = "", **more: object) -> m.MenuOption:
+    """A key and where it leads."""
+    return m.MenuOption(digit, to(way, where, **more))
 
 
 def skill(name: str, level: int = 1) -> m.SkillLevel:

@@ -23,6 +23,8 @@ from acd.core.effects_of import wanted
 from acd.core.evolve import evolve
 from acd.core.model import SECOND, Micros, State
 from acd.core.reply import Done, Refused
+from acd.core.shapes import PLACES, Place, Shape
+from tests.support.switchboard import Switch
 
 START: Micros = 1_700_000_000 * SECOND
 CROWD = 9
@@ -76,6 +78,7 @@ class World:
         self.last_offers: dict[str, deque[str]] = {}  # by seat and by item, the last few
         self.calls: dict[str, str] = {}  # every direct call ever -> its seat
         self.last_calls: dict[str, deque[str]] = {}  # by seat, the last few
+        self.switch = Switch()
         self.fired: deque[i.TimerDue] = deque(maxlen=REMEMBERED)
         self._ids = 0
 
@@ -126,6 +129,7 @@ class World:
         for recorded in decision.facts:
             self._take(recorded)
         self._check_effects(given, decision)
+        self._carry_out(given, decision)
         self._check_touched(decision)
         return decision
 
@@ -143,7 +147,8 @@ class World:
     def _check_reply(self, decision: Decision) -> None:
         self.require(isinstance(decision.reply, Done | Refused), f"reply {decision.reply!r}")
         if isinstance(decision.reply, Refused):
-            self.require(not decision.facts and not decision.effects, f"refused, yet changed: {decision}")
+            facts = [one for one in decision.facts if not isinstance(one.fact, f.LineOverflowed)]
+            self.require(not facts and not decision.effects, f"refused, yet changed: {decision}")
             self.require(bool(decision.reply.say), "a refusal without words")
 
     def _take(self, recorded: f.Recorded) -> None:
@@ -170,7 +175,7 @@ class World:
 
     # --- facts seen from outside -----------------------------------------------------------------------------
 
-    def on_entered(self, fact: f.Entered) -> None:
+    def on_entered(self, fact: f.Entered | f.OutboundStarted) -> None:
         """I1: an item begins once, with an arrival number of its own."""
         self.require(fact.item not in self.watch.open and fact.item not in self.watch.ended, f"I1: {fact.item} twice")
         self.watch.open[fact.item] = None
@@ -249,7 +254,7 @@ class World:
         rings = [one for one in decision.effects if isinstance(one, e.RingSeat)]
         withdrawn = {one.offer for one in decision.effects if isinstance(one, e.WithdrawOffer)}
         hung_up = {one.leg for one in decision.effects if isinstance(one, e.HangUpLeg)}
-        joined = {one.bridge for one in decision.effects if isinstance(one, e.Connect)}
+        joined = {one.bridge for one in decision.effects if isinstance(one, e.Connect | e.Join)}
         dropped = {one.bridge for one in decision.effects if isinstance(one, e.DropBridge)}
         for ring in rings:
             self.require(ring.offer not in self.watch.rung, f"offer {ring.offer} rings twice")
@@ -269,7 +274,18 @@ class World:
             elif isinstance(fact, f.Ended) and fact.leg:
                 left = isinstance(given, i.PartyLeft) and given.leg == fact.leg
                 left = left or (isinstance(given, i.ItemClosed) and given.who is m.Party.CUSTOMER)
+                left = left or (isinstance(given, i.OfferRefused) and given.offer == fact.leg)
                 self.require(left or fact.leg in hung_up, f"the customer's leg {fact.leg} stays")
+
+    def _carry_out(self, given: i.Input, decision: Decision) -> None:
+        """The effects move real legs on a switch made of dicts: in the end each is where the state wants it."""
+        if decision.facts:
+            self.switch.happened(given)
+        for effect in decision.effects:
+            self.switch.do(effect)
+        if not isinstance(decision.reply, Refused):
+            problem = self.switch.differs(wanted(self.state))
+            self.require(not problem, problem)
 
     # --- invariants after a step -----------------------------------------------------------------------------
 
@@ -296,13 +312,31 @@ class World:
     def _check_item(self, name: str) -> None:
         """I2: at most one seat has it, and item and seat agree on which."""
         item = self.state.items[name]
-        holders = [one for one, seat in self.state.seats.items() if name in seat.handlings]
+        other = item.other
+        colleague = other.seat if other is not None and other.answered_at else ""
+        holders = [one for one, seat in self.state.seats.items() if name in seat.handlings and one != colleague]
         offered = [one for one, offer in self.state.offers.items() if offer.item == name]
         self.require(len(holders) + len(offered) <= 1, f"I2: {name} is with {holders} and offered by {offered}")
         self.require(holders == ([item.seat] if item.seat else []), f"I2: {name} says {item.seat!r}, is with {holders}")
         self.require(offered == ([item.offer] if item.offer else []), f"I2: {name} says {item.offer!r}, has {offered}")
+        self._check_shape(item)
+
+    def _check_shape(self, item: m.WorkItem) -> None:
+        """Who is there is who the shape says; without a conversation the phase says it."""
         where = (bool(item.offer), bool(item.seat))
-        self.require(where == PHASE_HAS.get(item.phase, (False, False)), f"I2: {name} is {item.phase} with {where}")
+        if item.shape is Shape.NONE:
+            expected = PHASE_HAS.get(item.phase, (False, False))
+            self.require(where == expected and item.other is None, f"I2: {item.id} is {item.phase} with {where}")
+            return
+        self.require(item.phase in (m.Phase.ACTIVE, m.Phase.DIALLING), f"{item.id} is {item.shape} in {item.phase}")
+        places = PLACES[item.shape]
+        self.require(where == (False, places.seat is not Place.NOWHERE), f"I2: {item.id} is {item.shape} with {where}")
+        self.require(
+            (item.other is not None) == (places.other is not Place.NOWHERE), f"{item.id} is {item.shape}: {item.other}"
+        )
+        self.require(bool(item.leg) or item.shape in (Shape.PRIVATE, Shape.DIALLING), f"{item.id} has no customer")
+        rings = item.other is not None and not item.other.answered_at
+        self.require(rings == (places.other is Place.RINGING), f"{item.id} is {item.shape}, rings: {rings}")
 
     def check(self) -> None:
         """Everything: I1, I2, I4, timers, seen states, what is wanted of channels."""
@@ -340,8 +374,20 @@ class World:
         self.require(state.legs == legs, f"legs {state.legs}, alive {legs}")
         self.require(state.keys == keys, f"keys {state.keys}, alive {keys}")
         self.require(state.seat_legs == seat_legs, f"seat legs {state.seat_legs}, alive {seat_legs}")
+        others = {
+            item.other.leg: item.id
+            for item in state.items.values()
+            if item.other is not None and not (item.other.seat and item.other.answered_at)
+        }
+        watchers = {leg: item.id for item in state.items.values() for leg in item.watchers}
+        watching = {leg: item for seat in state.seats.values() for leg, item in seat.watching.items()}
+        self.require(state.other_legs == others, f"third parties {state.other_legs}, alive {others}")
+        self.require(state.watch_legs == watchers == watching, f"supervisors {state.watch_legs}, alive {watchers}")
+        self.require(state.lines == lines_by_rule(state), f"lines {state.lines}, in use {lines_by_rule(state)}")
         self.require(state.directs == directs, f"direct calls {state.directs}, alive {directs}")
-        self.require({o.id: o.seat for o in state.offers.values()} == offers, "offers differ between state and seats")
+        rung = {leg: name for name, seat in state.seats.items() for leg in seat.offers if leg in others}
+        own = {o.id: o.seat for o in state.offers.values()} | rung
+        self.require(own == offers, "offers differ between state and seats")
         self.require(state.extensions == extensions, f"extensions {state.extensions}, alive {extensions}")
         self.require(state.online == len(online), f"{state.online} online, {len(online)} signed in")
         total = sum(seat.total for seat in online)
@@ -356,6 +402,7 @@ class World:
         for seat in self.state.seats.values():
             alive += [one.offer for one in seat.handlings.values() if one.medium in phones]
             alive += [one.leg for one in seat.directs.values()]
+        alive += [*self.state.other_legs, *self.state.watch_legs]
         self.require(sorted(legs) == sorted(alive), f"wanted {sorted(legs)}, alive {sorted(alive)}")
 
     # --- replay and the end ----------------------------------------------------------------------------------
@@ -387,6 +434,8 @@ class World:
         """Everybody leaves and every timer comes: I1 says that everything has ended, I8 that nothing is left."""
         for item in list(self.state.items.values()):
             self.give(i.PartyLeft(item.leg) if item.leg else i.ItemClosed(item.id, m.Party.CUSTOMER))
+        for item in list(self.state.items.values()):  # two may still talk when the customer has gone
+            self.give(i.CallHungUp(item.seat, item.id, whole=True))
         for call in list(self.state.directs):
             self.give(i.DirectCallEnded(call))
         for name, seat in list(self.state.seats.items()):
@@ -401,17 +450,23 @@ class World:
             self.require(self.state.timers != before, f"timer {due} fires for ever")
         self.check()
         self.require(not self.watch.open, f"I1: never ended: {list(self.watch.open)}")
-        left = (self.state.items, self.state.offers, self.state.legs, self.state.seat_legs, self.state.directs)
+        state = self.state
+        left: tuple[Mapping[str, object], ...] = (state.items, state.offers, state.legs, state.seat_legs, state.directs)
+        left += (state.other_legs, state.watch_legs, state.lines)
         self.require(not any(left), f"left over: {left}")
         for name, seat in self.state.seats.items():
-            held = (seat.offers, seat.handlings, seat.wrap_ups, seat.directs)
+            held = (seat.offers, seat.handlings, seat.wrap_ups, seat.directs, seat.watching)
             self.require(not any(held), f"{name} still holds {held}")
 
 
 # --- rules, written a second time ------------------------------------------------------------------------------
 
-PHASE_HAS: Mapping[m.Phase, tuple[bool, bool]] = {m.Phase.OFFERED: (True, False), m.Phase.ACTIVE: (False, True)}
-"""(has an offer, has a seat) by phase; neither elsewhere."""
+PHASE_HAS: Mapping[m.Phase, tuple[bool, bool]] = {
+    m.Phase.OFFERED: (True, False),
+    m.Phase.ACTIVE: (False, True),
+    m.Phase.DIALLING: (False, True),
+}
+"""(has an offer, has a seat) by phase; neither elsewhere. In a conversation its shape says whether a seat is there."""
 
 
 def seen_by_rule(state: State, seat: m.Seat, presence: m.Presence) -> m.SeatState:
@@ -421,7 +476,7 @@ def seen_by_rule(state: State, seat: m.Seat, presence: m.Presence) -> m.SeatStat
     own = seat.presence(presence)
     media = [row for row in state.media.values() if row.presence is presence]
     names = [row.id for row in media]
-    talking = [one.medium for one in seat.handlings.values()] + ["voice" for _ in seat.directs]
+    talking = [one.medium for one in seat.handlings.values()] + ["voice" for _ in (*seat.directs, *seat.watching)]
     kept_away = {kept for held in talking for kept in state.media[held].excludes}
     full = any(talking.count(name) >= why.limit_of(state, seat, name) for name in names)
     if full or "*" in kept_away or kept_away & set(names):
@@ -451,6 +506,13 @@ def timers_by_rule(state: State) -> Iterable[tuple[str, Micros]]:
                 yield key, state.timers[key]
         if item.sticky_seat:
             yield f"sticky:{item.id}", item.sticky_until
+        if item.other is not None and not item.other.answered_at:
+            yield f"invite:{item.id}", item.other.due
+        if item.paused:
+            yield f"pause:{item.id}", state.timers.get(f"pause:{item.id}", 0)
+        for watcher in item.watchers.values():
+            if not watcher.answered_at:
+                yield f"watch:{watcher.leg}", watcher.due
     for offer in state.offers.values():
         yield f"offer:{offer.id}", offer.expires_at
     for name, seat in state.seats.items():
@@ -464,9 +526,20 @@ def timers_by_rule(state: State) -> Iterable[tuple[str, Micros]]:
 
 ITEM_TIMERS: Mapping[str, tuple[m.Phase, ...]] = {
     "guard": (m.Phase.ENTERED,),
-    "menu": (m.Phase.GREETING, m.Phase.MENU),
+    "menu": (m.Phase.GREETING, m.Phase.MENU, m.Phase.SAYING, m.Phase.VOICEMAIL),
     "relax": (m.Phase.WAITING, m.Phase.OFFERED),
+    "say": (m.Phase.WAITING, m.Phase.OFFERED),
+    "leave": (m.Phase.WAITING, m.Phase.OFFERED),
+    "dial": (m.Phase.DIALLING,),
 }
+
+
+def lines_by_rule(state: State) -> dict[str, int]:
+    """Calls on each line: customers who came or were called by it, and third parties outside."""
+    used: Counter[str] = Counter(item.trunk for item in state.items.values() if item.trunk)
+    others = [item.other for item in state.items.values() if item.other is not None]
+    used.update(other.route.trunk for other in others if other.route is not None and other.route.trunk)
+    return dict(used)
 
 
 def _by_us(given: i.Input) -> bool:
@@ -476,6 +549,7 @@ def _by_us(given: i.Input) -> bool:
 
 FACT_CHECKS: Mapping[type[f.Fact], Callable[..., None]] = {
     f.Entered: World.on_entered,
+    f.OutboundStarted: World.on_entered,
     f.FallbackCallServed: World.on_served,
     f.Ended: World.on_ended,
     f.Offered: World.on_offered,

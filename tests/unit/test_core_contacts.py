@@ -13,15 +13,17 @@ from acd.core import inputs as i
 from acd.core import model as m
 from acd.core.model import SECOND, Outcome, Phase
 from acd.core.reply import Code, Done
-from tests.support.scene import Scene, queue
+from tests.support.scene import Scene, key, queue, to
 
-MENU = m.Menu("menu", (m.MenuOption("1", "sales"), m.MenuOption("2", "service")), "vip", 5 * SECOND, 2)
-PLAN = m.EntryPlan("e", 1, "service", greeting="hello", menu=MENU)
+QUEUE = m.Way.QUEUE
+MENU = m.Menu("main", "menu", (key("1", QUEUE, "sales"), key("2", QUEUE, "service")), to(QUEUE, "vip"), 5 * SECOND, 2)
+PLAN = m.EntryPlan("e", 1, "service", greeting="hello", start=to(m.Way.MENU, "main"))
 
 
 def centre() -> Scene:
     """Three queues and one seat for all of them."""
     scene = Scene(queue("sales"), queue("service"), queue("vip"))
+    scene.define(MENU)
     scene.seat("a", "sales", "service", "vip")
     return scene
 
