@@ -106,7 +106,8 @@ def evolve(state: State, recorded: f.Recorded) -> None:
         case f.Requeued():
             item = state.items[fact.item]
             item.phase, item.seat, item.offer, item.bridge = Phase.WAITING, "", "", ""
-            item.shape = Shape.NONE
+            item.shape, item.menu = Shape.NONE, ""
+            _stop(state, "menu", fact.item)
             _set(state, "relax", fact.item, fact.relax_at)
             _set(state, "leave", fact.item, fact.leave_at)
             _set(state, "say", fact.item, fact.speak_at)

@@ -171,7 +171,7 @@ async def test_a_decision_that_fails_half_way_leaves_nothing(monkeypatch: pytest
             raise RuntimeError("half-way")
 
         with monkeypatch.context() as patch:
-            patch.setattr("acd.core.contacts.enqueue", broken)
+            patch.setattr("acd.core.leading.enqueue", broken)
             await runtime.submit(i.CallEntered("c", EntryPlan("81", 1, "q")))
             entered = await runtime.query(state_bytes)
             assert entered != before
