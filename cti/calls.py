@@ -8,84 +8,46 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from acd.core.effects import (
     AnswerLeg,
-    Connect,
-    DropBridge,
     Effect,
     Gather,
     HangUpLeg,
-    HoldMusic,
     NotifyChannel,
     Play,
     RingSeat,
     StartRecording,
     StopPrompt,
+    WantedLeg,
     WithdrawOffer,
 )
-from acd.core.inputs import Input, OfferRefused, PromptEnded, RecordingStarted
+from acd.core.inputs import OfferRefused, PromptEnded, RecordingStarted
 from acd.core.model import SECOND, Micros, OfferResult
-from acd.core.reply import Reply
-from cti.ari import Ari, AriError, AriLost, path
-from cti.lanes import Lanes, Work
-from cti.legs import Join, Leg, Legs, Role
+from cti.ari import AriError, AriLost, path
+from cti.commands import carried_out, quietly
+from cti.conversation import Conversations
+from cti.dialling import PHONE_LEG
+from cti.lanes import Work
+from cti.legs import Leg, Role
+from cti.means import ManagerFailed, Means, Rows
+from cti.places import READY_LIMIT, Places
+from cti.prompts import media_of
+from cti.supervision import Coaching
+
+__all__ = ["DIAL_MARGIN", "Calls", "Means"]
 
 log = structlog.get_logger(__name__)
-
-READY_LIMIT = 2.0
-"""Seconds from creating a channel to its StasisStart; 1 ms in the lab."""
 
 DIAL_MARGIN: Micros = 5 * SECOND
 """The core's timer ends an offer; Asterisk's own dial limit only guards against a core that is gone."""
 
 ANSWERED_ELSEWHERE = 26  # Q.850 non-selected user clearing, sent to the phone in the Reason header
 
-_MEDIA = re.compile(r"(sound:|tone:|recording:)?[A-Za-z0-9_./;,=+*!-]{1,200}")
 _FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,150}")
-
-Submit = Callable[[Input], Awaitable[Reply | None]]
-E = TypeVar("E", bound=Effect)
-
-
-class ManagerFailed(Exception):
-    """The manager interface could not do it; the text says why."""
-
-
-class Manager(Protocol):
-    """What ARI cannot do: recording both sides apart, and sending a channel elsewhere. All raise ManagerFailed."""
-
-    async def record(self, leg: str, file: Path) -> None:
-        """Write the channel's two sides into the file, appending."""
-        ...
-
-    async def recording(self, leg: str) -> bool:
-        """Whether something is being written for this channel."""
-        ...
-
-    async def redirect(self, channel: str, context: str, exten: str) -> None:
-        """Send a channel (by name) to a place of the dialplan."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What carrying out needs: the connection, the book, AMI, where files go, the way back to the core."""
-
-    ari: Ari
-    app: str
-    legs: Legs
-    lanes: Lanes
-    manager: Manager
-    recordings: Path
-    submit: Submit
-    now: Callable[[], Micros]
 
 
 class Calls:
@@ -93,21 +55,25 @@ class Calls:
 
     def __init__(self, means: Means) -> None:
         self._m = means
-        self._ready: dict[str, asyncio.Event] = {}
-        self._rows: Mapping[type[Effect], Callable[[Any], tuple[str, Work] | None]] = {
+        self.places = Places(means)
+        self.conversations = Conversations(means, self.places)
+        self._rows: Rows = {
             AnswerLeg: self._answer,
             Play: self._play,
             Gather: self._play,
             StopPrompt: self._stop_prompt,
-            HoldMusic: self._hold_music,
             RingSeat: self._ring,
             WithdrawOffer: self._withdraw,
-            Connect: self._connect,
             StartRecording: self._record,
             HangUpLeg: self._hang_up,
-            DropBridge: self._drop,
             NotifyChannel: lambda _: None,  # a text adapter's business
+            **self.conversations.rows,
+            **Coaching(means, self.places, self.conversations).rows,
         }
+
+    def take_over(self, rows: Rows) -> None:
+        """Let others carry out these effects, in the same lanes."""
+        self._rows = {**self._rows, **rows}
 
     def perform(self, effects: Sequence[Effect]) -> None:
         """Note what is about to happen at once, and queue the commands on their channels' lanes."""
@@ -119,7 +85,7 @@ class Calls:
 
     def _answer(self, effect: AnswerLeg) -> tuple[str, Work]:
         self._m.legs.known(effect.leg, Role.CUSTOMER, effect.item)
-        return effect.leg, lambda: self._do(effect.leg, "POST", path("channels", effect.leg, "answer"))
+        return effect.leg, lambda: carried_out(self._m.ari, effect.leg, "POST", path("channels", effect.leg, "answer"))
 
     def _play(self, effect: Play | Gather) -> tuple[str, Work]:
         self._m.legs.known(effect.leg, Role.CUSTOMER, effect.item)
@@ -134,10 +100,8 @@ class Calls:
         """
         if await self._plays(effect.token):
             return
-        media = media_of(effect.prompt)
-        if not media or not await self._do(
-            effect.leg, "POST", path("channels", effect.leg, "play", effect.token), media=media
-        ):
+        media, uri = media_of(effect.prompt), path("channels", effect.leg, "play", effect.token)
+        if not media or not await carried_out(self._m.ari, effect.leg, "POST", uri, media=media):
             await self._m.submit(PromptEnded(effect.item, effect.token, played=False))
 
     async def _plays(self, token: str) -> bool:
@@ -149,43 +113,40 @@ class Calls:
 
     def _stop_prompt(self, effect: StopPrompt) -> tuple[str, Work]:
         self._m.legs.prompts.pop(effect.token, None)
-        return effect.leg, lambda: self._quietly("DELETE", path("playbacks", effect.token))
+        return effect.leg, lambda: quietly(self._m.ari, "DELETE", path("playbacks", effect.token))
 
-    def _hold_music(self, effect: HoldMusic) -> tuple[str, Work]:
-        talked = self._m.legs.known(effect.leg, Role.CUSTOMER, effect.item).talking
-        self._m.legs.change(effect.leg, talking=False, peer="")
-        return effect.leg, lambda: self._hold_now(effect, talked)
+    async def take_up(self, wanted: Sequence[WantedLeg]) -> None:
+        """After a start, what no listing shows: prompts that ended meanwhile, microphones still closed, ring-back."""
+        prompts = [
+            want
+            for want in wanted
+            if want.token and (want.doing in ("waiting", "voicemail") or (want.doing == "prompt" and not want.prompt))
+        ]
+        rung = {want.item for want in wanted if want.doing == "ringing"}
+        tones = self.conversations.tones
+        seats = [want for want in wanted if want.role == Role.SEAT and want.doing == "talking"]
+        heard = [want for want in wanted if want.role != Role.CUSTOMER and want.doing in ("talking", "coaching")]
+        await asyncio.gather(
+            *(self.tell_if_over(want.item, want.token) for want in prompts),
+            *(self.conversations.unmute(want.leg) for want in heard),
+            *((tones.start if want.item in rung else tones.stop)(want.leg) for want in seats),
+        )
 
-    async def _hold_now(self, effect: HoldMusic, talked: bool) -> None:
-        """A holding bridge of his own with an id used once: one that was ever empty is silent for good."""
-        leg = self._m.legs.get(effect.leg)
-        if leg is None or leg.hold:
-            return
-        if talked:  # his seat was lost: he waits again, where he stood
-            await self.mark_waiting(leg.id, leg.order or self._m.now())
-        bridge = f"hold-{effect.item}-{self._m.now()}"
-        if not await self._do(effect.leg, "POST", "bridges", type="holding", bridgeId=bridge, name=bridge):
-            return
-        self._m.legs.change(effect.leg, hold=bridge)
-        await self._do(effect.leg, "POST", path("bridges", bridge, "moh"))
-        await self._do(effect.leg, "POST", path("bridges", bridge, "addChannel"), channel=effect.leg)
-
-    async def mark_waiting(self, leg: str, order: Micros) -> None:
-        """Tell the rescue process in which order to take this caller; 0: he talks, leave him alone."""
-        await self.set_variable(leg, "RINGSIDE_WAITING", str(order) if order else "")
-
-    async def set_variable(self, leg: str, name: str, value: str) -> None:
-        """Set a channel's variable."""
-        await self._quietly("POST", path("channels", leg, "variable"), variable=name, value=value)
+    async def tell_if_over(self, item: str, token: str) -> None:
+        """After a start: a prompt that came to its end meanwhile has told nobody."""
+        if not await self._plays(token):
+            self._m.legs.prompts.pop(token, None)
+            await self._m.submit(PromptEnded(item, token, played=True))
 
     async def give_back(self, leg: str) -> None:
         """Let the dialplan go on with a channel we can do nothing for: it has a fall-back."""
-        await self._quietly("POST", path("channels", leg, "continue"))
+        await quietly(self._m.ari, "POST", path("channels", leg, "continue"))
 
     # --- the seat's channel --------------------------------------------------------------------------------------
 
     def _ring(self, effect: RingSeat) -> tuple[str, Work]:
-        self._m.legs.known(effect.offer, Role.SEAT, effect.item, effect.seat, effect.extension)
+        role = Role.SEAT if effect.seat else Role.OTHER
+        self._m.legs.known(effect.offer, role, effect.item, effect.seat, effect.extension)
         return effect.offer, lambda: self._ring_now(effect)
 
     async def _ring_now(self, effect: RingSeat) -> None:
@@ -193,6 +154,7 @@ class Calls:
         if leg is None or leg.withdrawn:
             return
         variables = {
+            **PHONE_LEG,
             "RINGSIDE_ITEM": effect.item,
             "RINGSIDE_OFFER": effect.offer,
             "RINGSIDE_SEAT": effect.seat,
@@ -209,13 +171,25 @@ class Calls:
         leg = self._m.legs.gone(offer)
         if leg is not None and not leg.withdrawn:
             await self._m.submit(OfferRefused(offer, OfferResult.UNREACHABLE))
-        await self._quietly("DELETE", path("channels", offer))
+        await quietly(self._m.ari, "DELETE", path("channels", offer))
 
     async def reach(
         self, leg: Leg, endpoint: str, words: str, caller: str, variables: Mapping[str, str], limit: int
     ) -> bool:
         """Create a channel with our id, wait until it is ours, dial it. False when it cannot be; logged once."""
-        ready = self._ready.setdefault(leg.id, asyncio.Event())
+        async with self.places.expected(leg.id) as ready:
+            return await self._reach(leg, endpoint, words, caller, variables, limit, ready)
+
+    async def _reach(
+        self,
+        leg: Leg,
+        endpoint: str,
+        words: str,
+        caller: str,
+        variables: Mapping[str, str],
+        limit: int,
+        ready: asyncio.Event,
+    ) -> bool:
         try:
             if leg.extension and not await self._is_free(leg.extension, leg.id):
                 return False
@@ -233,8 +207,6 @@ class Calls:
             return False
         except AriLost:
             return True  # nobody knows; after the reconnection cti.resync rings it or says that it is gone
-        finally:
-            self._ready.pop(leg.id, None)
         return True
 
     async def _is_free(self, extension: str, leg: str) -> bool:
@@ -269,73 +241,29 @@ class Calls:
 
     def ready(self, leg: str) -> None:
         """The channel we created is in our application."""
-        if (ready := self._ready.get(leg)) is not None:
-            ready.set()
+        self.places.came(leg)
 
     def _withdraw(self, effect: WithdrawOffer) -> tuple[str, Work]:
         self._m.legs.change(effect.offer, withdrawn=True)
+        return effect.offer, lambda: self._withdraw_now(effect)
+
+    async def _withdraw_now(self, effect: WithdrawOffer) -> None:
+        known = self._m.legs.get(effect.offer)
         reason = {"reason_code": ANSWERED_ELSEWHERE} if effect.answered_elsewhere else {}
-        return effect.offer, lambda: self._quietly("DELETE", path("channels", effect.offer), **reason)
+        await quietly(self._m.ari, "DELETE", path("channels", effect.offer), **reason)
+        await self.places.left(known)
 
-    # --- the conversation ----------------------------------------------------------------------------------------
-
-    def _connect(self, effect: Connect) -> tuple[str, Work]:
-        legs = tuple(leg for leg in (effect.leg, effect.seat_leg) if leg)
-        if effect.leg:
-            self._m.legs.known(effect.leg, Role.CUSTOMER, effect.item)
-        self._m.legs.known(effect.seat_leg, Role.SEAT, effect.item, effect.seat)
-        self._m.legs.change(effect.seat_leg, answered=True)
-        self._m.legs.join(Join(effect.bridge, effect.item, effect.seat, legs))
-        return legs[0], lambda: self._connect_now(effect, legs)
-
-    async def _connect_now(self, effect: Connect, legs: tuple[str, ...]) -> None:
-        await self.bridge(effect.bridge, legs)
-        leg = self._m.legs.get(effect.leg)
-        if leg is not None:
-            await self.mark_waiting(leg.id, 0)
-            if leg.hold:
-                self._m.legs.change(leg.id, hold="")
-                await self._quietly("DELETE", path("bridges", leg.hold))
+    # --- for others that carry out -------------------------------------------------------------------------------
 
     async def bridge(self, bridge: str, legs: Sequence[str]) -> None:
         """A mixing bridge of that id with these channels."""
-        try:
-            await self._m.ari.call("POST", "bridges", type="mixing", bridgeId=bridge, name=bridge)
-        except AriError as error:
-            if error.status != 409:
-                log.warning("bridge_not_made", bridge=bridge, status=error.status, message=error.message)
-        except AriLost:
-            return  # told again after the reconnection (cti.resync)
-        for leg in legs:  # one by one: a list with one dead channel in it is refused as a whole
-            await self._do(leg, "POST", path("bridges", bridge, "addChannel"), channel=leg)
-
-    def _drop(self, effect: DropBridge) -> tuple[str, Work]:
-        join = self._m.legs.joins.pop(effect.bridge, None)
-        key = join.legs[0] if join is not None else effect.bridge
-        actual = join.actual if join is not None and join.actual else effect.bridge
-        return key, lambda: self.drop_bridge(actual)
+        await self.places.mix(bridge, legs)
 
     async def drop_bridge(self, bridge: str) -> None:
         """Take a bridge away; whoever is in it stays with us, silent."""
-        await self._quietly("DELETE", path("bridges", bridge))
+        await self.places.drop(bridge)
 
-    async def rejoin(self, bridge: str, leg: str) -> None:
-        """Put a channel back into its conversation; a bridge that was lost is made again, under a new id.
-
-        Asterisk takes no bridge id twice (409 though the bridge is gone, reference/shapes.md §2), so the new one is
-        called "<bridge>~<time>" and read as <bridge> (cti.resync).
-        """
-        join = self._m.legs.joins.get(bridge)
-        actual = (join.actual if join is not None else "") or bridge
-        try:
-            await self._m.ari.call("GET", path("bridges", actual))
-        except AriError:
-            actual = f"{bridge}~{self._m.now()}"
-            if join is not None:
-                self._m.legs.joins[bridge] = replace(join, actual=actual)
-            await self.bridge(actual, (leg,))
-            return
-        await self._do(leg, "POST", path("bridges", actual, "addChannel"), channel=leg)
+    # --- recording and the end -----------------------------------------------------------------------------------
 
     def _record(self, effect: StartRecording) -> tuple[str, Work]:
         return effect.leg, lambda: self.record(effect.item, effect.leg, effect.recording)
@@ -355,56 +283,16 @@ class Calls:
         except ManagerFailed as error:
             log.warning("recording_not_started", item=item, leg=leg, error=str(error))
             return
+        known = self._m.legs.get(leg)
+        if known is not None and known.paused:
+            await self.conversations.silence(leg, on=True)
         await self._m.submit(RecordingStarted(item, recording))
 
     def _hang_up(self, effect: HangUpLeg) -> tuple[str, Work]:
         return effect.leg, lambda: self.hang_up(effect.leg, effect.q850)
 
     async def hang_up(self, leg: str, q850: int = 16) -> None:
-        """End a channel and its holding bridge. One that is gone already is fine."""
+        """End a channel and what was its alone: holding bridge, coaching. One that is gone already is fine."""
         known = self._m.legs.get(leg)
-        await self._quietly("DELETE", path("channels", leg), reason_code=q850)
-        if known is not None and known.hold:
-            await self._quietly("DELETE", path("bridges", known.hold))
-
-    # --- asking Asterisk -----------------------------------------------------------------------------------------
-
-    async def _do(self, leg: str, method: str, uri: str, **query: object) -> bool:
-        """A command a channel depends on; False when Asterisk refused it.
-
-        That the channel is gone is told by its event, or else by cti.resync, as is all that a lost connection left.
-        """
-        try:
-            await self._m.ari.call(method, uri, None, **query)
-        except AriError as error:
-            log.info("command_refused", leg=leg, status=error.status, message=error.message, what=f"{method} {uri}")
-            return False
-        except AriLost:
-            return True
-        return True
-
-    async def _quietly(self, method: str, uri: str, **query: object) -> None:
-        """A command whose failure means that it is done already."""
-        try:
-            await self._m.ari.call(method, uri, None, **query)
-        except AriError as error:
-            if error.status not in (404, 409):
-                log.info("command_refused", status=error.status, message=error.message, what=f"{method} {uri}")
-        except AriLost:
-            return
-
-    async def music(self, leg: str, *, on: bool) -> None:
-        """Play hold music to a channel inside its bridge, or stop it."""
-        await self._quietly("POST" if on else "DELETE", path("channels", leg, "moh"))
-
-    async def refuse_transfer(self, leg: str) -> None:
-        """Answer a phone's own REFER with a decline: transfers go through the server."""
-        await self._quietly("POST", path("channels", leg, "transfer_progress"), states="channel_declined")
-
-
-def media_of(prompt: str) -> str:
-    """A prompt as ARI media: "a" or "a&b" are sounds, "tone:ring" and the like stay; "" for what cannot be played."""
-    parts = [part for part in prompt.split("&") if part]
-    if not parts or any(not _MEDIA.fullmatch(part) or ".." in part for part in parts):
-        return ""
-    return ",".join(part if ":" in part else f"sound:{part}" for part in parts)
+        await quietly(self._m.ari, "DELETE", path("channels", leg), reason_code=q850)
+        await self.places.left(known)

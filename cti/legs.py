@@ -5,7 +5,7 @@ It is memory, not truth: after a lost connection it is thrown away and read agai
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
@@ -17,6 +17,8 @@ class Role(StrEnum):
     """Whose channel it is."""
 
     CUSTOMER = "customer"
+    OTHER = "other"  # a third party without a seat
+    WATCHER = "watcher"  # a supervisor's
     SEAT = "seat"  # its id is the offer's
     DIRECT = "direct"  # its id is the direct call's
 
@@ -31,26 +33,41 @@ class Hung(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """One channel. `peer` is the other channel of the conversation, `hold` its holding bridge while it waits."""
+    """One channel. `bridge` is the conversation it belongs into (heard there, or listening), `peer` the only other one
+    in it; `hold` its holding bridge while it waits or is on hold; `snoop` the channel it coaches by, `ear` whose."""
 
     id: str
     role: Role
     item: str = ""
     seat: str = ""
     extension: str = ""
+    bridge: str = ""
     peer: str = ""
     rung: bool = False
     answered: bool = False
     withdrawn: bool = False
     talking: bool = False
+    flowed: bool = False  # the core was told that sound flows
     hung: Hung = Hung.NOBODY
     hold: str = ""
+    snoop: str = ""
+    ear: str = ""
+    muted: bool = False
+    paused: bool = False  # silence is recorded, and nobody is told the digits
+    waiting: bool = False  # marked for the rescue process
+    line: str = ""  # the trunk, of a channel that we called outside
+    entered_at: int = 0  # when he came into the bridge he is in (microseconds); 0: before our time
     order: int = 0  # when he came (microseconds): the order in which the rescue process takes those who wait
+
+    @property
+    def up(self) -> bool:
+        """Its party is there: it answered, or it called us."""
+        return self.answered or (self.role is Role.CUSTOMER and not self.line)
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A conversation's bridge and who belongs into it."""
+    """A conversation's bridge and who is to be heard in it. `flowed`: the core need not be told."""
 
     bridge: str
     item: str
@@ -115,9 +132,11 @@ class Legs:
             self.by_id[leg] = replace(old, **changes)  # type: ignore[arg-type]
 
     def gone(self, leg: str) -> Leg | None:
-        """Take an entry out."""
-        known = self.by_id.pop(leg, None)
+        """Take an entry out; gives it as it was last."""
+        known = self.by_id.get(leg)
         if known is not None:
+            self.part(leg)
+            del self.by_id[leg]
             self._lately[leg] = None
             if len(self._lately) > LATELY_KEPT:
                 del self._lately[next(iter(self._lately))]
@@ -127,32 +146,94 @@ class Legs:
         """Whether a channel neither is nor lately was ours: Asterisk lists one a moment after it told its end."""
         return leg not in self.by_id and leg not in self._lately
 
+    def playing(self, item: str) -> list[str]:
+        """The tokens of an item's prompts that may still play."""
+        return [token for token, owner in self.prompts.items() if owner == item]
+
+    # --- conversations -------------------------------------------------------------------------------------------
+
     def join(self, join: Join) -> None:
         """Note who belongs into a bridge, and who talks with whom."""
-        self.joins.setdefault(join.bridge, join)
+        self.joins.setdefault(join.bridge, replace(join, legs=()))
         for leg in join.legs:
-            others = [other for other in join.legs if other != leg]
-            self.change(leg, peer=others[0] if len(others) == 1 else "", talking=True)
+            self.enter(leg, join.bridge, join.item)
 
-    def flowed(self, bridge: str) -> None:
-        """Everybody is in."""
-        if (join := self.joins.get(bridge)) is not None:
-            self.joins[bridge] = replace(join, flowed=True)
+    def enter(self, leg: str, bridge: str, item: str, *, heard: bool = True) -> None:
+        """A channel belongs into this conversation now and into no other; a listener is not `heard`."""
+        self.part(leg)
+        join = self.joins.get(bridge) or Join(bridge, item, "", ())
+        self.joins[bridge] = replace(join, legs=(*join.legs, leg)) if heard else join
+        self.change(leg, bridge=bridge, talking=heard)
+        self._pair(bridge)
 
-    def renew(self, wanted: Iterable[WantedLeg]) -> None:
+    def part(self, leg: str) -> None:
+        """A channel is out of its conversation: on hold, coaching, or gone.
+
+        The two ends of a direct call go on knowing each other: who is left asks whose end came first.
+        """
+        known = self.by_id.get(leg)
+        if known is None or not known.bridge:
+            return
+        join = self.joins.get(known.bridge)
+        self.by_id[leg] = replace(known, bridge="", talking=False, peer="" if known.item else known.peer)
+        if join is not None:
+            self.joins[join.bridge] = replace(join, legs=tuple(other for other in join.legs if other != leg))
+            if join.item:
+                self._pair(join.bridge)
+
+    def _pair(self, bridge: str) -> None:
+        legs = self.joins[bridge].legs
+        for leg in legs:
+            others = [other for other in legs if other != leg]
+            self.change(leg, peer=others[0] if len(others) == 1 else "")
+
+    def actual(self, bridge: str) -> str:
+        """Asterisk's id of a conversation's bridge: another one where it had to be made again."""
+        join = self.joins.get(bridge)
+        return (join.actual if join is not None else "") or bridge
+
+    def made_again(self, bridge: str, actual: str) -> None:
+        """The conversation goes on in this bridge."""
+        join = self.joins.get(bridge) or Join(bridge, "", "", ())
+        self.joins[bridge] = replace(join, actual=actual)
+
+    def adopt(self, leg: str, item: str) -> Leg:
+        """A channel belongs to this item from now on, as what it is in it.
+
+        Most do already. A colleague whom a phone brought in (REFER with Replaces) was a direct call, a number outside
+        another item's customer.
+        """
+        old = self.by_id.get(leg) or Leg(leg, Role.OTHER, item)
+        stranger = old.role is Role.DIRECT or (old.role is Role.CUSTOMER and old.item not in ("", item))
+        own = Role.SEAT if old.seat else Role.OTHER
+        return self.put(replace(old, item=item, role=own if stranger else old.role))
+
+    def renew(self, wanted: Sequence[WantedLeg]) -> None:
         """Forget everything and start from what the engine wants."""
         self.by_id.clear()
         self.joins.clear()
         self.prompts.clear()
-        together: dict[str, list[WantedLeg]] = {}
         for want in wanted:
-            answered = want.role != Role.SEAT or want.doing == "talking"
-            self.put(Leg(want.leg, Role(want.role), want.item, want.seat, want.extension, answered=answered))
+            self.put(_leg_of(want))
             if want.token:
                 self.prompts[want.token] = want.item
-            if want.bridge and want.doing == "talking":
-                together.setdefault(want.bridge, []).append(want)
-        for bridge, members in together.items():
-            seat = next((member.seat for member in members if member.seat), "")
-            legs = tuple(member.leg for member in members)
-            self.join(Join(bridge, members[0].item, seat, legs))
+        for want in wanted:
+            if want.bridge and want.doing in ("talking", "listening"):
+                self.enter(want.leg, want.bridge, want.item, heard=want.doing == "talking")
+
+
+def _leg_of(want: WantedLeg) -> Leg:
+    """A wanted leg's first entry; what only Asterisk knows comes with the listing."""
+    role = Role(want.role)
+    return Leg(
+        want.leg,
+        role,
+        want.item,
+        want.seat,
+        want.extension,
+        answered=want.doing != "ringing",
+        muted=want.doing == "listening",
+        paused=want.paused and role is Role.CUSTOMER,
+        waiting=role is Role.CUSTOMER and want.doing not in ("talking", "held", "ringing"),
+        line=want.route.trunk if want.route is not None else "",
+    )

@@ -1,6 +1,6 @@
 """Belief against Asterisk: a pure comparison, and what to do about each difference.
 
-Three things come out of it. `compare` finds the eight differences that must never last (each healed once, counted as
+Three things come out of it. `compare` finds the differences that must never last (each healed once, counted as
 RepairMade; 0 in a healthy run). `resume` finds, after a start or a reconnection, what was decided but not yet carried
 out when we went: that is no fault and not counted. `Watch` lets a difference pass only when it was seen twice in a row,
 so that an event on its way is not taken for a fault.
@@ -16,22 +16,28 @@ from typing import Any
 
 from acd.core.effects import (
     AnswerLeg,
+    Coach,
     Connect,
     Effect,
     Gather,
+    Hold,
     HoldMusic,
+    Join,
+    PauseRecording,
     RingSeat,
     StartRecording,
     StopPrompt,
     WantedLeg,
 )
-from acd.core.inputs import Input, LegArrived, OfferAnswered
+from acd.core.inputs import Input, LegArrived, OfferAnswered, OfferRefused
+from acd.core.model import OfferResult
 from cti.dialplan import FROM_AGENTS
+from cti.places import SNOOP, coaching_bridge
 from cti.translate import extension_of, id_of, part_of, text_of, variable_of, words_of
 
 
 class Kind(StrEnum):
-    """The eight differences."""
+    """The differences: eight of calls, two of conversations, and the one that only sound shows."""
 
     CHANNEL_GONE = "channel_gone"
     GHOST_CHANNEL = "ghost_channel"
@@ -41,6 +47,9 @@ class Kind(StrEnum):
     TWO_CHANNELS_FOR_ONE_OFFER = "two_channels_for_one_offer"
     UNKNOWN_WAITING_CALLER = "unknown_waiting_caller"
     MISSING_RECORDING = "missing_recording"
+    NOT_ON_HOLD = "not_on_hold"
+    NOT_COACHING = "not_coaching"
+    DEAF_LEG = "deaf_leg"  # found by cti.sound_watch, never by `compare`
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,21 @@ class ChannelSeen:
     def ours(self) -> bool:
         """It is in our application."""
         return bool(self.words)
+
+    @property
+    def snoops(self) -> bool:
+        """It is the other half of a coach or whisperer (cti.supervision)."""
+        return self.words[:1] == (SNOOP,)
+
+    @property
+    def coach(self) -> str:
+        """The channel that hears by this snoop."""
+        return self.words[1] if self.snoops and len(self.words) > 1 else ""
+
+    @property
+    def ear(self) -> str:
+        """The channel this snoop lies on."""
+        return self.words[2] if self.snoops and len(self.words) > 2 else ""
 
     @property
     def plain(self) -> bool:
@@ -169,34 +193,29 @@ def compare(
     wants = {want.leg: want for want in wanted if want.leg}
     calm = [want for want in wants.values() if want.leg not in arriving]
     gone = [Difference(Kind.CHANNEL_GONE, want.leg, want) for want in calm if want.leg not in by_id]
-    members: dict[str, tuple[str, ...]] = {}
-    for bridge in bridges:
-        members[bridge.id] = (*members.get(bridge.id, ()), *bridge.members)
     # The entry script planned the call and the channel came to us, but nobody took it up.
     stuck = [
         Difference(Kind.UNKNOWN_WAITING_CALLER, want.leg, want, by_id[want.leg])
         for want in calm
         if want.doing == "arriving" and want.leg in by_id and by_id[want.leg].ours
     ]
-    apart = [
-        Difference(Kind.BRIDGE_WITHOUT_MEMBER, want.leg, want, by_id[want.leg])
+    held = in_music(bridges)
+    misplaced = [
+        Difference(kind, want.leg, want, by_id[want.leg])
         for want in calm
-        if want.doing == "talking"
-        and want.bridge
-        and want.leg in by_id
-        and by_id[want.leg].ours
-        and want.leg not in members.get(want.bridge, ())
+        if want.leg in by_id and by_id[want.leg].ours
+        if (kind := _misplaced(want, channels, bridges, held)) is not None
     ]
     silent = [
         Difference(Kind.MISSING_RECORDING, want.leg, want)
         for want in calm
-        if want.doing == "talking" and want.recording and want.leg in by_id and want.leg not in recordings
+        if is_recorded(want) and want.leg in by_id and want.leg not in recordings
     ]
     agents = {contact.extension: contact.seat for contact in contacts}
     strangers = [
         difference
         for channel in channels
-        if channel.id not in wants and channel.id not in arriving
+        if channel.id not in wants and channel.id not in arriving and channel.coach not in arriving
         if (difference := _stranger(channel, wants, agents)) is not None
     ]
     phones = [
@@ -204,11 +223,52 @@ def compare(
         for contact in contacts
         if contact.reachable != contact.believed
     ]
-    return [*gone, *stuck, *apart, *silent, *strangers, *phones]
+    return [*gone, *stuck, *misplaced, *silent, *strangers, *phones]
+
+
+def is_recorded(want: WantedLeg) -> bool:
+    """Whether something must be being written for it: a conversation, on hold too, or a voicemail."""
+    return bool(want.recording) and want.doing in ("talking", "held", "voicemail")
+
+
+def in_music(bridges: Iterable[BridgeSeen]) -> frozenset[str]:
+    """Every channel in a holding bridge."""
+    return frozenset(member for bridge in bridges if bridge.type == "holding" for member in bridge.members)
+
+
+def is_in(bridges: Iterable[BridgeSeen], bridge: str, *legs: str) -> bool:
+    """Whether these are all in the conversation's bridge, whichever it is by now."""
+    members = {member for seen in bridges if seen.id == bridge for member in seen.members}
+    return members.issuperset(legs)
+
+
+def coaches(want: WantedLeg, channels: Iterable[ChannelSeen], bridges: Sequence[BridgeSeen]) -> bool:
+    """Whether the leg lies in one bridge with a snoop on its ear."""
+    snoops = [channel.id for channel in channels if channel.coach == want.leg and channel.ear == want.ear]
+    return any(is_in(bridges, coaching_bridge(snoop), snoop, want.leg) for snoop in snoops)
+
+
+def _misplaced(
+    want: WantedLeg, channels: Sequence[ChannelSeen], bridges: Sequence[BridgeSeen], held: AbstractSet[str]
+) -> Kind | None:
+    """What is wrong with where a leg is that is up; None when nothing is."""
+    match want.doing:
+        case "talking" | "listening" if want.bridge and not is_in(bridges, want.bridge, want.leg):
+            return Kind.BRIDGE_WITHOUT_MEMBER
+        case "held" if want.leg not in held:
+            return Kind.NOT_ON_HOLD
+        case "coaching" if want.ear and not coaches(want, channels, bridges):
+            return Kind.NOT_COACHING
+        case _:
+            return None
 
 
 def _stranger(channel: ChannelSeen, wants: Mapping[str, WantedLeg], agents: Mapping[str, str]) -> Difference | None:
-    """What a channel that nothing wants is."""
+    """What a channel that nothing wants is. A snoop is wanted as long as its coach hears by it."""
+    if channel.snoops:
+        want = wants.get(channel.coach)
+        useful = want is not None and want.doing == "coaching" and want.ear == channel.ear
+        return None if useful else Difference(Kind.GHOST_CHANNEL, channel.id, seen=channel)
     role = channel.words[0] if channel.words else ""
     if channel.offer and channel.offer != channel.id and channel.offer in wants:
         return Difference(Kind.TWO_CHANNELS_FOR_ONE_OFFER, channel.id, wants[channel.offer], channel)
@@ -227,57 +287,98 @@ def _stranger(channel: ChannelSeen, wants: Mapping[str, WantedLeg], agents: Mapp
 def resume(
     wanted: Sequence[WantedLeg], channels: Sequence[ChannelSeen], bridges: Sequence[BridgeSeen]
 ) -> tuple[list[Input], list[Effect]]:
-    """What was decided but not carried out, or happened but was not told: inputs first, then effects, in order."""
+    """What was decided but not carried out, or happened but was not told: inputs first, then effects, in order.
+
+    Who is to be joined comes before who is to be put on hold, as in the core. What cannot be told here (a channel that
+    is gone) is left to `compare`. A number outside is never dialled twice.
+    """
     by_id = {channel.id: channel for channel in channels}
-    holding = {member for bridge in bridges if bridge.type == "holding" for member in bridge.members}
-    customers = {want.item: want.leg for want in wanted if want.role == "customer"}
     inputs: list[Input] = []
     effects: list[Effect] = []
+    held = in_music(bridges)
+    customers = {want.item: want.leg for want in wanted if want.role == "customer"}
+    joined: set[str] = set()
     for want in wanted:
         channel = by_id.get(want.leg)
-        if want.role == "customer" and channel is not None and channel.ours:
-            inputs += [LegArrived(want.leg)] if want.doing == "arriving" else []
-            effects += _resume_customer(want, channel, want.leg in holding)
-        elif want.role == "seat" and want.doing == "ringing":
-            if channel is not None and channel.state == "Up":
-                inputs.append(OfferAnswered(want.leg))
-            elif channel is None or channel.state == "Down":
-                customer = customers.get(want.item, "")
-                effects.append(
-                    RingSeat(want.leg, want.item, want.seat, want.extension, customer, want.queue, want.expires_at)
-                )
-    effects += _resume_talks(wanted, by_id, {bridge.id: bridge.members for bridge in bridges})
+        if want.doing == "ringing":
+            given, effect = _resume_ringing(want, channel, customers.get(want.item, ""))
+            inputs += given
+            effects += effect
+        elif want.role == "customer" and channel is not None and channel.ours and want.doing == "arriving":
+            inputs.append(LegArrived(want.leg))
+        elif want.role == "customer" and channel is not None and channel.ours:
+            effects += _resume_customer(want, channel, want.leg in held)
+    effects += _resume_talks(wanted, by_id, bridges, joined)
+    places = [
+        placed(want)
+        for want in wanted
+        if want.leg in by_id and by_id[want.leg].ours and want.leg not in joined
+        if _misplaced(want, channels, bridges, held) is not None
+    ]
+    effects += [move for move in places if not isinstance(move, Hold)]
+    effects += [move for move in places if isinstance(move, Hold)]
     return inputs, effects
 
 
-def _resume_customer(want: WantedLeg, channel: ChannelSeen, in_music: bool) -> list[Effect]:
-    if want.doing == "arriving":
-        return []
+def _resume_ringing(want: WantedLeg, channel: ChannelSeen | None, customer: str) -> tuple[list[Input], list[Effect]]:
+    """An offer, a third party, a supervisor, or a number outside that is being rung."""
+    if channel is not None and channel.state == "Up":
+        return [OfferAnswered(want.leg)], []
+    if channel is not None and channel.state != "Down":
+        return [], []
+    if want.route is not None:
+        return [OfferRefused(want.leg, OfferResult.UNREACHABLE)], []
+    shown = "" if want.role == "watcher" else customer
+    ring = RingSeat(want.leg, want.item, want.seat, want.extension, shown, want.queue, want.expires_at)
+    return [], [ring]
+
+
+def _resume_customer(want: WantedLeg, channel: ChannelSeen, waits: bool) -> list[Effect]:
     effects: list[Effect] = [AnswerLeg(want.item, want.leg)] if channel.state != "Up" else []
     if want.doing == "prompt" and want.prompt and want.token:
         effects.append(Gather(want.item, want.leg, want.prompt, want.token))
-    elif want.doing == "waiting" and not in_music:
+    elif want.doing == "waiting" and not waits:
         # A channel that still plays its last prompt cannot be moved, and would hold up everybody's requests.
         effects += [StopPrompt(want.item, want.leg, want.token)] if want.token else []
-        effects.append(HoldMusic(want.item, want.leg, want.queue))
+        effects.append(HoldMusic(want.item, want.leg, want.queue, want.music))
+    if want.paused and is_recorded(want):
+        effects.append(PauseRecording(want.item, want.leg, want.recording, paused=True))
     return effects
 
 
 def _resume_talks(
-    wanted: Sequence[WantedLeg], by_id: Mapping[str, ChannelSeen], members: Mapping[str, Sequence[str]]
+    wanted: Sequence[WantedLeg],
+    by_id: Mapping[str, ChannelSeen],
+    bridges: Sequence[BridgeSeen],
+    joined: set[str],
 ) -> list[Effect]:
     """Conversations that were accepted but never joined: their bridge does not exist yet."""
     effects: list[Effect] = []
+    there = {bridge.id for bridge in bridges}
     customers = {want.item: want for want in wanted if want.role == "customer" and want.doing == "talking"}
     for want in wanted:
         customer = customers.get(want.item)
-        if want.role != "seat" or want.doing != "talking" or customer is None or want.bridge in members:
+        if want.role != "seat" or want.doing != "talking" or customer is None or want.bridge in there:
             continue
-        if want.leg in by_id and customer.leg in by_id:
+        if want.leg in by_id and customer.leg in by_id and want.bridge == customer.bridge:
+            if customer.leg in joined:
+                continue  # a third seat comes in by itself
             effects.append(Connect(want.item, want.seat, customer.leg, want.leg, want.bridge))
+            joined |= {customer.leg, want.leg}
             if customer.recording:
                 effects.append(StartRecording(want.item, customer.leg, customer.recording))
     return effects
+
+
+def placed(want: WantedLeg) -> Effect:
+    """What brings a leg that is up where it belongs: talking, listening, on hold or coaching."""
+    match want.doing:
+        case "held":
+            return Hold(want.item, want.leg, want.music)
+        case "coaching":
+            return Coach(want.item, want.leg, want.ear)
+        case _:
+            return Join(want.item, want.leg, want.bridge, muted=want.doing == "listening")
 
 
 # --- when is a difference a fault --------------------------------------------------------------------------------

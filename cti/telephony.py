@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -22,42 +22,37 @@ from acd.core.inputs import (
     DirectCallStarted,
     Input,
     LegArrived,
+    MoveMade,
     OfferAnswered,
     OfferRefused,
+    OutboundAsked,
     PartyLeft,
     PhoneChanged,
-    RepairMade,
 )
-from acd.core.model import SECOND, DirectKind, Micros, OfferResult, Outcome, Party
+from acd.core.model import SECOND, DirectKind, Micros, OfferResult, Party
 from acd.core.reply import Code, Done, Refused, Reply
-from acd.ports import AddressSeen, Engine, EntryPlans, Fenced
-from cti.ami import Ami, AmiError, AmiGone
-from cti.ari import Ari, AriAddress, AriError, AriHooks, AriLost, Event, path
-from cti.calls import Calls, Manager, ManagerFailed, Means
-from cti.cel import FallbackCall
+from acd.ports import AddressSeen, DialPlans, Engine, EntryPlans, Fenced
+from cti.ari import Ari, AriAddress, AriError, AriHooks, AriLost, Event
+from cti.calls import Calls
 from cti.config import AsteriskSettings
 from cti.direct import DirectCalls
-from cti.fallback import FallbackReader, served
 from cti.lanes import Lanes
-from cti.legs import Leg, Legs, Role, Seats
+from cti.legs import Legs, Role, Seats
+from cti.manager import AmiManager
+from cti.means import Manager, Means
 from cti.numbers import caller_number
-from cti.resync import (
-    BridgeSeen,
-    ChannelSeen,
-    ContactSeen,
-    Difference,
-    Kind,
-    Watch,
-    bridges_seen,
-    channels_seen,
-    compare,
-    resume,
-)
+from cti.outside import Outside
+from cti.reconcile import Reconciler
+from cti.referring import Referring
+from cti.resync import ChannelSeen, Kind, resume
+from cti.sound_watch import SoundWatch
+from cti.speech import Speech
 from cti.translate import (
     EVENTS,
     Answered,
     CallerCame,
     Dialled,
+    EarlyMedia,
     Flowed,
     Gone,
     HeldByPhone,
@@ -68,8 +63,8 @@ from cti.translate import (
     Note,
     PromptOver,
     Rang,
+    Referred,
     Strayed,
-    TransferAsked,
     id_of,
     part_of,
     translate,
@@ -92,47 +87,6 @@ BUFFER = 100_000
 UNALLOCATED = 1  # Q.850
 
 
-class AmiManager:
-    """What only AMI can do. MixMonitor: raw, both sides apart, appended, on the customer's channel (shapes.md §1)."""
-
-    def __init__(self, settings: AsteriskSettings) -> None:
-        self._ami = Ami(settings)
-        self._lock = asyncio.Lock()
-
-    async def _connected(self) -> Ami:
-        async with self._lock:
-            if not self._ami.connected:
-                await self._ami.connect()
-        return self._ami
-
-    async def record(self, leg: str, file: Path) -> None:
-        """Begin writing."""
-        try:
-            await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
-            await (await self._connected()).start_recording(leg, str(file), "Da")
-        except (AmiError, AmiGone, OSError, ValueError) as error:
-            raise ManagerFailed(str(error)) from error
-
-    async def recording(self, leg: str) -> bool:
-        """Asterisk's own list; the variable MIXMONITOR_FILENAME stays when a recorder was stopped."""
-        try:
-            lines = await (await self._connected()).command(f"mixmonitor list {leg}")
-        except (AmiError, AmiGone, ValueError) as error:
-            raise ManagerFailed(str(error)) from error
-        return any(line.startswith("0x") for line in lines)
-
-    async def redirect(self, channel: str, context: str, exten: str) -> None:
-        """Send a channel somewhere else in the dialplan."""
-        try:
-            await (await self._connected()).redirect(channel, context, exten)
-        except (AmiError, AmiGone, ValueError) as error:
-            raise ManagerFailed(str(error)) from error
-
-    async def close(self) -> None:
-        """Log off."""
-        await self._ami.close()
-
-
 class AsteriskTelephony:
     """Implements acd.ports.Telephony. `start` returns once belief and Asterisk agree (or Asterisk is not there)."""
 
@@ -142,6 +96,7 @@ class AsteriskTelephony:
         engine: Engine,
         plans: EntryPlans,
         seats: Seats,
+        dial_plans: DialPlans,
         *,
         on_replaced: Callable[[], None] = lambda: None,
         manager: Manager | None = None,
@@ -171,21 +126,31 @@ class AsteriskTelephony:
             now=engine.now,
         )
         self._calls = Calls(means)
-        self._direct = DirectCalls(means, self._calls, settings.trunks)
-        self._fallback = FallbackReader(settings.cel_file)
-        self._watch = Watch()
-        self._empty: frozenset[str] = frozenset()
-        self._over: frozenset[str] = frozenset()
+        self._direct = DirectCalls(means, self._calls, dial_plans)
+        self._outside = Outside(means, self._calls, dial_plans, settings.trunks, settings.default_region)
+        self._referring = Referring(means, self._direct, dial_plans, plans, settings, self._by_phone)
+        self._calls.take_over({**self._outside.rows, **Speech(means).rows})
+        self._reconciler = Reconciler(
+            settings,
+            engine,
+            plans,
+            means,
+            self._calls,
+            self._direct,
+            self._inputs,
+            submit=self._submit,
+            note=self._note,
+            heard_at=lambda: self._heard_at,
+        )
+        self._sound = SoundWatch(means, self._calls.places, partial(self._reconciler.count, Kind.DEAF_LEG))
         self._buffer: list[Event] | None = []
         self._held: list[Effect] = []
         self._refusals = 0
         self._heard_at: Micros = 0
         self._deaf_from: Micros = 0
         self._connection = 0
-        self._away: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._settled = asyncio.Event()
-        self.repairs: dict[str, int] = {kind.value: 0 for kind in Kind}
 
     # --- life ----------------------------------------------------------------------------------------------------
 
@@ -201,10 +166,11 @@ class AsteriskTelephony:
         """
         self._heard_at = since or self._engine.now()
         self._deaf_from = self._heard_at - TOLD_WITHIN if since else self._heard_at  # a new log has no past
-        self._fallback = FallbackReader(self.settings.cel_file, max(0, since - TOLD_WITHIN))
+        self._reconciler.began(max(0, since - TOLD_WITHIN))
         self._tasks = [
             asyncio.create_task(self.ari.run(), name="ari"),
-            asyncio.create_task(self._reconcile(), name="reconcile"),
+            asyncio.create_task(self._compare_often(), name="reconcile"),
+            asyncio.create_task(self._sound.run(lambda: self.ready), name="sound"),
         ]
         for task in self._tasks:
             task.add_done_callback(self._ended)
@@ -258,7 +224,7 @@ class AsteriskTelephony:
         with contextlib.suppress(Fenced):
             for want in await self._engine.wanted():
                 if want.leg:
-                    await self._submit(self._lost(want), via="reconcile")
+                    await self._submit(self._reconciler.lost(want), via="reconcile")
             for extension in self._seats.extensions():
                 await self._submit(PhoneChanged(self._seats.seat_of(extension), False, "asterisk_dead"))
 
@@ -270,21 +236,21 @@ class AsteriskTelephony:
         await self._inputs.idle()
         self._held = []  # effects up to here are in what the engine wants now
         wanted = await self._engine.wanted()
-        channels, bridges, contacts = await self._look()
+        channels, bridges, contacts = await self._reconciler.look()
         self.legs.renew(wanted)
         self._direct.renew(wanted, channels, bridges)
-        self._away.clear()
-        self._note_holding(bridges)
+        self._outside.renew()
+        self._reconciler.renew(bridges, channels)
         for contact in contacts:
             await self._submit(PhoneChanged(contact.seat, contact.reachable, "listed"), via="reconcile")
-        self._fallback.deaf(self._deaf_from, self._engine.now())
-        await self._read_fallback(wanted, channels)
+        self._reconciler.deaf(self._deaf_from, self._engine.now())
+        await self._reconciler.read_fallback(wanted, channels)
         inputs, effects = resume(wanted, channels, bridges)
         for given in inputs:
             await self._submit(given, via="reconcile")
         self._calls.perform(effects)
-        self._watch = Watch()
-        await self._heal(wanted, channels, bridges, [], at_once=True)
+        await self._calls.take_up(wanted)
+        await self._reconciler.heal(wanted, channels, bridges, [], at_once=True)
         buffered, self._buffer = self._buffer, None
         for event in buffered:
             self._take(event)
@@ -301,25 +267,6 @@ class AsteriskTelephony:
         for seen in channels:
             if seen.words[:1] == ("entry",) and not seen.item and seen.id not in known:
                 self._note(CallerCame(seen.id, seen.words[1], seen.number, seen.caller_name, ""))
-
-    def _note_holding(self, bridges: Sequence[BridgeSeen]) -> None:
-        for bridge in bridges:
-            if bridge.type == "holding":
-                for leg in bridge.members:
-                    self.legs.change(leg, hold=bridge.id)
-
-    async def _look(self) -> tuple[list[ChannelSeen], list[BridgeSeen], list[ContactSeen]]:
-        """Everything Asterisk has (2.6 ms for 17 channels and 8 bridges in the lab)."""
-        channels = channels_seen(await self.ari.call("GET", "channels"), self.settings.app)
-        bridges = bridges_seen(await self.ari.call("GET", "bridges"))
-        endpoints = await self.ari.call("GET", path("endpoints", "PJSIP"))
-        rows: list[Mapping[str, Any]] = endpoints if isinstance(endpoints, list) else []
-        online = {str(row.get("resource")) for row in rows if row.get("state") == "online"}
-        contacts = []
-        for extension in self._seats.extensions():
-            if seat := self._seats.seat_of(extension):
-                contacts.append(ContactSeen(seat, extension, extension in online, self._seats.reachable(seat)))
-        return channels, bridges, contacts
 
     # --- events --------------------------------------------------------------------------------------------------
 
@@ -380,38 +327,39 @@ class AsteriskTelephony:
             case Rang():
                 self.legs.change(note.leg, rung=True)
                 self._direct.rang(note.leg)
+                self._outside.rang(note.leg)
+            case EarlyMedia():
+                self._outside.early(note.leg)
             case Answered():
                 self.legs.change(note.leg, answered=True)
                 self._direct.answered(note.leg)
+                self._outside.answered(note.leg)
             case HungUp():
                 self.legs.change(note.leg, hung=note.by)
             case Gone():
                 self._leg_gone(note)
             case HeldByPhone():
-                self._held_by_phone(note)
+                self._sound.excuse(note.leg)
+                work = partial(self._calls.conversations.held_by_phone, note.leg, on=note.on)
+                self._inputs.put(note.leg, work)
             case Flowed():
-                self.legs.flowed(note.bridge)
+                self.legs.change(note.leg, flowed=True)
             case PromptOver():
                 self.legs.prompts.pop(note.token, None)
                 self._direct.prompt_over(note.token)
-            case TransferAsked():
-                self._commands.put(note.leg, lambda: self._calls.refuse_transfer(note.leg))
+            case Referred():
+                self._referring.asked(note)
             case LeftApp():
-                self._away.add(note.leg)
+                self._reconciler.away.add(note.leg)
 
     def _leg_gone(self, note: Gone) -> None:
         leg = self.legs.gone(note.leg)
-        self._away.discard(note.leg)
+        self._reconciler.away.discard(note.leg)
         self._direct.gone(note)
-        if leg is not None and leg.hold:
-            hold = leg.hold
-            self._commands.put(note.leg, lambda: self._calls.drop_bridge(hold))
-
-    def _held_by_phone(self, note: HeldByPhone) -> None:
-        leg = self.legs.get(note.leg)
-        if leg is not None and leg.peer:
-            peer = leg.peer
-            self._commands.put(peer, lambda: self._calls.music(peer, on=note.on))
+        self._outside.gone(note.leg)
+        self._referring.gone(note.leg)
+        if leg is not None and (leg.hold or leg.snoop):
+            self._commands.put(note.leg, lambda: self._calls.places.left(leg))
 
     # --- callers -------------------------------------------------------------------------------------------------
 
@@ -428,9 +376,9 @@ class AsteriskTelephony:
             return
         came = self._engine.now()
         self.legs.change(note.leg, order=came)
-        await self._calls.mark_waiting(note.leg, came)
-        if note.leg in self._away:  # he was with us before: the fall-back gave him back
-            self._away.discard(note.leg)
+        await self._calls.places.mark_waiting(note.leg, came)
+        if note.leg in self._reconciler.away:  # he was with us before: the fall-back gave him back
+            self._reconciler.away.discard(note.leg)
             await self._continue(note.leg)
 
     async def _plan(self, note: CallerCame) -> Reply | None:
@@ -444,21 +392,26 @@ class AsteriskTelephony:
         if not isinstance(reply, Done):
             return reply
         self.legs.known(note.leg, Role.CUSTOMER, reply.item)
-        await self._calls.set_variable(note.leg, "RINGSIDE_ITEM", reply.item)
+        await self._calls.places.set_variable(note.leg, "RINGSIDE_ITEM", reply.item)
         return await self._submit(LegArrived(note.leg), by="customer", via="asterisk")
 
     async def _continue(self, leg: str) -> None:
         """Let a caller who came back go on where he was."""
         with contextlib.suppress(AriError, AriLost):
-            channels, bridges, _ = await self._look()
+            channels, bridges, _ = await self._reconciler.look()
             wanted = [want for want in await self._engine.wanted() if want.leg == leg]
             self.legs.change(leg, hold="")
             _, effects = resume(wanted, channels, bridges)
             self._calls.perform(effects)
 
-    # --- the reconcile loop --------------------------------------------------------------------------------------
+    # --- comparing ---------------------------------------------------------------------------------------------------
 
-    async def _reconcile(self) -> None:
+    @property
+    def repairs(self) -> dict[str, int]:
+        """Repairs counted by this engine, by kind."""
+        return self._reconciler.repairs
+
+    async def _compare_often(self) -> None:
         while True:
             await asyncio.sleep(COMPARE_EVERY)
             if self.ready:
@@ -470,165 +423,21 @@ class AsteriskTelephony:
                     log.exception("comparison_failed")
 
     async def compare(self) -> None:
-        """One comparison. Only what the engine wants before and after the look is held against Asterisk."""
+        """One comparison of belief and Asterisk."""
         connection = self._connection
-        before = await self._engine.wanted()
-        channels, bridges, contacts = await self._look()
-        after = {want.leg: want for want in await self._engine.wanted()}
-        wanted = [want for want in before if after.get(want.leg) == want]
-        passing = frozenset(want.leg for want in (*before, *after.values()) if after.get(want.leg) != want)
-        passing |= frozenset(want.leg for want in after.values() if want not in before)
-        if self.ready and connection == self._connection:
-            await self._read_fallback(wanted, channels)
-            await self._seats_phoning(after.values(), channels)
-            await self._heal(wanted, channels, bridges, contacts, passing=passing)
-            await self._sweep(after.values(), channels, bridges)
-
-    async def _heal(
-        self,
-        wanted: Sequence[WantedLeg],
-        channels: Sequence[ChannelSeen],
-        bridges: Sequence[BridgeSeen],
-        contacts: Sequence[ContactSeen],
-        *,
-        at_once: bool = False,
-        passing: frozenset[str] = frozenset(),
-    ) -> None:
-        legs = {want.leg for want in wanted} | {channel.id for channel in channels}
-        under_way = {leg for leg in legs if self._commands.busy(leg) or self._inputs.busy(leg)}
-        busy_seats = {contact.seat for contact in contacts if self._inputs.busy(contact.seat)}
-        arriving = passing | under_way | (self._direct.active() - {want.leg for want in wanted})
-        phones = [contact for contact in contacts if contact.seat not in busy_seats]
-        recordings = await self._recorded(wanted)
-        found = compare(wanted, channels, bridges, phones, recordings, arriving=arriving)
-        for difference, first in self._watch.due(found, at_once=at_once):
-            log.warning("difference", kind=difference.kind, subject=difference.subject, first=first)
-            await self._repair(difference)
-            if first:
-                self.repairs[difference.kind] += 1
-                await self._submit(RepairMade(difference.kind, difference.subject), via="reconcile")
-
-    async def _recorded(self, wanted: Sequence[WantedLeg]) -> frozenset[str]:
-        """Which talking legs are being recorded; where it cannot be told, they are taken to be."""
-        legs = [want.leg for want in wanted if want.doing == "talking" and want.recording]
-        try:
-            return frozenset([leg for leg in legs if await self._manager.recording(leg)])
-        except ManagerFailed as error:
-            log.warning("recordings_not_listed", error=str(error))
-            return frozenset(legs)
-
-    async def _repair(self, difference: Difference) -> None:
-        """Bring one difference into line."""
-        want, seen, contact = difference.want, difference.seen, difference.contact
-        match difference.kind:
-            case Kind.CHANNEL_GONE if want is not None:
-                self.legs.gone(want.leg)
-                self._direct.gone(Gone(want.leg, 0, 0))
-                await self._submit(self._lost(want), via="reconcile")
-            case Kind.GHOST_CHANNEL | Kind.TWO_CHANNELS_FOR_ONE_OFFER if seen is not None:
-                await self._calls.hang_up(seen.id)
-            case Kind.BRIDGE_WITHOUT_MEMBER if want is not None:
-                await self._calls.rejoin(want.bridge, want.leg)
-            case Kind.UNKNOWN_CALL_ON_AGENT if seen is not None:
-                await self._found_call(seen)
-            case Kind.CONTACT_GONE if contact is not None:
-                await self._submit(PhoneChanged(contact.seat, contact.reachable, "reconciled"), via="reconcile")
-            case Kind.UNKNOWN_WAITING_CALLER if seen is not None:
-                entry = seen.words[1] if len(seen.words) > 1 else ""
-                item = want.item if want is not None else ""
-                self._note(CallerCame(seen.id, entry, seen.number, seen.caller_name, item))
-            case Kind.MISSING_RECORDING if want is not None:
-                await self._calls.record(want.item, want.leg, want.recording)
-
-    async def _seats_phoning(self, wanted: Iterable[WantedLeg], channels: Sequence[ChannelSeen]) -> None:
-        """Calls that our own dialplan serves without us (emergency, echo) make the seat busy; they are no fault."""
-        known = {want.leg for want in wanted}
-        for channel in channels:
-            if channel.id not in known and channel.plain and self._seats.seat_of(channel.extension):
-                await self._found_call(channel)
-
-    async def _found_call(self, seen: ChannelSeen) -> None:
-        """A call on an agent's phone that nobody told us of: the seat is busy."""
-        if seen.words[:1] == ("dial",):
-            number = seen.words[1] if len(seen.words) > 1 else ""
-            self._direct.dialled(seen.id, seen.extension, number, found=True)
-            return
-        seat = self._seats.seat_of(seen.extension)
-        self.legs.put(Leg(seen.id, Role.DIRECT, seat=seat, extension=seen.extension, answered=seen.state == "Up"))
-        given = DirectCallStarted(seen.id, seat, DirectKind.OUTBOUND, seen.id, found=True)
-        await self._submit(given, via="reconcile")
-
-    def _lost(self, want: WantedLeg) -> Input:
-        """What is said of a wanted leg that is not there."""
-        if want.role == Role.DIRECT:
-            return DirectCallEnded(want.subject, Outcome.UNOBSERVED, Party.SYSTEM)
-        if want.role == Role.SEAT and want.doing == "ringing":
-            return OfferRefused(want.leg, OfferResult.UNREACHABLE)
-        return PartyLeft(want.leg, observed=False, not_before=self._heard_at)
-
-    async def _sweep(
-        self, wanted: Iterable[WantedLeg], channels: Sequence[ChannelSeen], bridges: Sequence[BridgeSeen]
-    ) -> None:
-        """What was over twice in a row goes: empty bridges that nothing wants, and our own notes on legs long gone.
-
-        Neither holds anybody, so neither is a fault.
-        """
-        wanted = list(wanted)
-        alive = {want.leg for want in wanted} | {channel.id for channel in channels}
-        over = frozenset(self.legs.by_id) - alive
-        for leg in over & self._over:
-            self.legs.gone(leg)
-        self._over = over
-        kept = {want.bridge for want in wanted} | set(self.legs.joins)
-        kept |= {leg.hold for leg in self.legs.by_id.values()}
-        empty = frozenset(bridge.actual for bridge in bridges if not bridge.members and bridge.id not in kept)
-        for bridge in empty & self._empty:
-            await self._calls.drop_bridge(bridge)
-        self._empty = empty - self._empty
-
-    # --- the fall-back -------------------------------------------------------------------------------------------
-
-    async def _read_fallback(self, wanted: Sequence[WantedLeg], channels: Sequence[ChannelSeen]) -> None:
-        """Tell the core what the dialplan's plain queue served, and fetch back those of ours who still wait there."""
-        alive = {channel.id: channel for channel in channels}
-        ours = {want.leg for want in wanted if want.role == Role.CUSTOMER}
-        stays = await asyncio.to_thread(self._fallback.look, set(alive))
-        for call in stays.over:
-            await self._tell_served(call)
-        for call in stays.missed:
-            if call.leg in ours or self._inputs.busy(call.leg):
-                self._fallback.told(call)  # the core knows him, and learns of his end as of any other's
-            else:
-                await self._tell_served(call)
-        for call in stays.there:
-            if call.leg in ours and not alive[call.leg].ours:
-                if call.answered_at:
-                    await self._tell_served(call)
-                else:
-                    await self._fetch_back(call, alive[call.leg])
-
-    async def _tell_served(self, call: FallbackCall) -> None:
-        caller = caller_number(call.number, region=self.settings.default_region)
-        plan = await asyncio.to_thread(self._plans.plan, AddressSeen(call.entry, caller))
-        if plan is not None:
-            await self._submit(served(call, plan, self._engine.now()), via="reconcile")
-        self._fallback.told(call)
-
-    async def _fetch_back(self, call: FallbackCall, channel: ChannelSeen) -> None:
-        """He waits in the plain queue, but has his place with us: back to the entry, where he is known."""
-        try:
-            await self._manager.redirect(channel.name, "entry", call.entry)
-        except ManagerFailed as error:
-            log.warning("caller_not_fetched_back", leg=call.leg, error=str(error))
-        else:
-            self._away.add(call.leg)
-            self._fallback.told(call)
+        await self._reconciler.compare(lambda: self.ready and connection == self._connection)
 
     # --- the core ------------------------------------------------------------------------------------------------
+
+    async def _by_phone(self, given: Input, seat: str) -> Reply | None:
+        """What an agent did on his phone."""
+        return await self._submit(given, by=seat, via="phone")
 
     async def _submit(self, given: Input, *, by: str = "system", via: str = "asterisk") -> Reply | None:
         """Give the core an input; None when the engine stepped down (this process is about to end)."""
         if isinstance(given, DirectCallStarted) and not given.found and given.kind is not DirectKind.DIRECT:
+            by, via = given.seat, "phone"
+        if isinstance(given, OutboundAsked | MoveMade):
             by, via = given.seat, "phone"
         try:
             return await self._engine.submit(given, by=by, via=via)

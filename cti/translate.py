@@ -24,6 +24,7 @@ from acd.core.inputs import (
 )
 from acd.core.model import OfferResult, Outcome, Party
 from cti.ari import Event
+from cti.causes import line_refusal
 from cti.legs import Hung, Leg, Legs, Role
 
 LONGEST_ID = 150
@@ -74,6 +75,13 @@ class Rang:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlyMedia:
+    """The far end is heard before it answered."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answered:
     leg: str
 
@@ -104,7 +112,7 @@ class LeftApp:
 
 @dataclass(frozen=True, slots=True)
 class HeldByPhone:
-    """A phone's own hold button. A softmix bridge plays nothing then, so we play the music (shapes.md §4)."""
+    """A phone's own hold button (cti.conversation)."""
 
     leg: str
     on: bool
@@ -112,7 +120,9 @@ class HeldByPhone:
 
 @dataclass(frozen=True, slots=True)
 class Flowed:
-    bridge: str
+    """The core is told that sound flows to and from this seat's leg."""
+
+    leg: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +133,13 @@ class PromptOver:
 
 
 @dataclass(frozen=True, slots=True)
-class TransferAsked:
-    """A phone sent a REFER of its own."""
+class Referred:
+    """A phone sent a REFER of its own on `leg`: to the number `to`, or with Replaces: to the far end of its second call,
+    whose channel is `second`. Who that is, Asterisk does not tell in a softmix bridge."""
 
     leg: str
+    to: str
+    second: str = ""
 
 
 Note = (
@@ -135,6 +148,7 @@ Note = (
     | LegReady
     | Strayed
     | Rang
+    | EarlyMedia
     | Answered
     | HungUp
     | Gone
@@ -142,7 +156,7 @@ Note = (
     | HeldByPhone
     | Flowed
     | PromptOver
-    | TransferAsked
+    | Referred
 )
 Meaning = Input | Note
 
@@ -160,6 +174,11 @@ def text_of(value: object, limit: int = LONGEST_TEXT) -> str:
 def number_of(value: object) -> int:
     """A small number, 0 for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1000 else 0
+
+
+def whole_of(value: object) -> int:
+    """A number that is not negative, 0 for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
 
 
 def part_of(event: Event, name: str) -> Mapping[str, Any]:
@@ -225,9 +244,10 @@ _ARRIVALS: Mapping[str, Callable[[str, str, Mapping[str, Any]], Note]] = {
     "entry": _entered,
     "dial": _handset,
     "offer": _created,
+    "snoop": _created,
     "direct": _created,
 }
-"""The first Stasis argument: the dialplan says entry and dial, we say offer and direct ourselves."""
+"""The first Stasis argument: the dialplan says entry and dial, we say offer, direct and snoop ourselves."""
 
 
 def _stasis_end(event: Event, legs: Legs) -> Sequence[Meaning]:
@@ -240,10 +260,13 @@ def _dial(event: Event, legs: Legs) -> Sequence[Meaning]:
     status = text_of(event.get("dialstatus"))
     if leg is None or leg.withdrawn:
         return ()
+    told = leg.role is not Role.DIRECT  # the core asked for it
     if status == "RINGING" and not leg.rung:
-        return (Rang(leg.id), RingSeen(leg.id)) if leg.role is Role.SEAT else (Rang(leg.id),)
+        return (Rang(leg.id), RingSeen(leg.id)) if told else (Rang(leg.id),)
+    if status == "PROGRESS":
+        return (EarlyMedia(leg.id),)
     if status == "ANSWER" and not leg.answered:
-        return (Answered(leg.id), OfferAnswered(leg.id)) if leg.role is Role.SEAT else (Answered(leg.id),)
+        return (Answered(leg.id), OfferAnswered(leg.id)) if told else (Answered(leg.id),)
     return ()
 
 
@@ -273,6 +296,10 @@ def _seat_left(leg: Leg, gone: Gone, legs: Legs) -> Input | None:
         return _left(leg, gone, legs)
     if leg.withdrawn:
         return None  # the echo of our own withdrawal
+    if leg.line:
+        by_us = leg.hung is Hung.US
+        result, outcome = line_refusal(rang=leg.rung, by_us=by_us, sip=gone.sip, q850=gone.q850)
+        return OfferRefused(leg.id, result, gone.sip, gone.q850, outcome)
     return OfferRefused(leg.id, refusal_of(leg, gone), sip=gone.sip, q850=gone.q850)
 
 
@@ -292,6 +319,11 @@ def refusal_of(leg: Leg, gone: Gone) -> OfferResult:
     if leg.rung and (gone.sip in SILENT_SIP or leg.hung is Hung.US):
         return OfferResult.TIMEOUT
     return OfferResult.UNREACHABLE
+
+
+def _customer_left(leg: Leg, gone: Gone, legs: Legs) -> Input | None:
+    """One who called us leaves; one whom we called may not have answered."""
+    return _seat_left(leg, gone, legs) if leg.line else _left(leg, gone, legs)
 
 
 def _direct_left(leg: Leg, gone: Gone, legs: Legs) -> Input:
@@ -315,8 +347,10 @@ _UNANSWERED: Mapping[int, Outcome] = {
 }
 
 _ENDS: Mapping[Role, Callable[[Leg, Gone, Legs], Input | None]] = {
-    Role.CUSTOMER: _left,
+    Role.CUSTOMER: _customer_left,
+    Role.OTHER: _seat_left,
     Role.SEAT: _seat_left,
+    Role.WATCHER: _seat_left,
     Role.DIRECT: _direct_left,
 }
 
@@ -324,7 +358,7 @@ _ENDS: Mapping[Role, Callable[[Leg, Gone, Legs], Input | None]] = {
 def _dtmf(event: Event, legs: Legs) -> Sequence[Meaning]:
     leg = legs.get(id_of(part_of(event, "channel")))
     digit = text_of(event.get("digit"))
-    if leg is None or leg.role is not Role.CUSTOMER or digit not in DIGITS:
+    if leg is None or leg.role is not Role.CUSTOMER or leg.paused or digit not in DIGITS:
         return ()
     return (DigitPressed(leg.id, digit),)
 
@@ -347,13 +381,15 @@ def _phone(event: Event, legs: Legs) -> Sequence[Meaning]:
 
 
 def _entered_bridge(event: Event, legs: Legs) -> Sequence[Meaning]:
+    """Two parties who are there are in their bridge: sound flows for each seat among them."""
     bridge = part_of(event, "bridge")
-    join = legs.joins.get(id_of(bridge))
+    join = legs.joins.get(id_of(bridge).partition("~")[0])
     members = bridge.get("channels")
-    if join is None or join.flowed or not isinstance(members, list) or any(leg not in members for leg in join.legs):
+    if join is None or join.flowed or not join.item or not isinstance(members, list):
         return ()
-    flowed = Flowed(join.bridge)
-    return (flowed, MediaFlowed(join.item, join.seat)) if join.item else (flowed,)
+    there = [leg for name in join.legs if name in members and (leg := legs.get(name)) is not None and leg.up]
+    fresh = [leg for leg in there if leg.seat and leg.role is Role.SEAT and not leg.flowed] if len(there) > 1 else []
+    return [meaning for leg in fresh for meaning in (Flowed(leg.id), MediaFlowed(join.item, leg.seat))]
 
 
 def _hold(event: Event, legs: Legs) -> Sequence[Meaning]:
@@ -362,8 +398,13 @@ def _hold(event: Event, legs: Legs) -> Sequence[Meaning]:
 
 
 def _transfer(event: Event, _: Legs) -> Sequence[Meaning]:
+    """An event with a state is the echo of our own answer."""
+    to = part_of(event, "refer_to")
     source = id_of(part_of(part_of(event, "referred_by"), "source_channel"))
-    return (TransferAsked(source),) if source and not event.get("state") else ()
+    if not source or event.get("state"):
+        return ()
+    number = text_of(part_of(to, "requested_destination").get("destination"))
+    return (Referred(source, number, id_of(part_of(to, "destination_channel"))),)
 
 
 TABLE: Mapping[str, Callable[[Event, Legs], Sequence[Meaning]]] = {

@@ -22,10 +22,10 @@ from acd.core.effects import (
 )
 from acd.core.inputs import FallbackServed, Input, LegArrived, OfferAnswered
 from acd.core.model import EntryPlan
-from cti.calls import media_of
 from cti.configuration import CEL_FIELDS
 from cti.fallback import FallbackReader, served
 from cti.lanes import Lanes
+from cti.prompts import media_of
 from cti.resync import (
     RETRY,
     BridgeSeen,

@@ -29,6 +29,7 @@ from cti.translate import (
     Answered,
     CallerCame,
     Dialled,
+    EarlyMedia,
     Flowed,
     Gone,
     HeldByPhone,
@@ -38,8 +39,8 @@ from cti.translate import (
     Meaning,
     PromptOver,
     Rang,
+    Referred,
     Strayed,
-    TransferAsked,
     translate,
 )
 
@@ -75,6 +76,17 @@ ALL = book(CUSTOMER, SEAT, DIRECT)
 ALL.prompts["p1"] = "i1"
 JOINED = book(replace(CUSTOMER, talking=True), TALKING)
 JOINED.join(Join("b1", "i1", "amy", ("c1", "o1")))
+OTHER = Leg("x1", Role.OTHER, "i1", extension="8009")
+OTHERS = book(OTHER, Leg("w1", Role.WATCHER, "i1", "eve", "8003"))
+PAUSED = book(replace(CUSTOMER, paused=True))
+FLOWED = book(CUSTOMER, replace(TALKING, flowed=True))
+FLOWED.join(Join("b1", "i1", "amy", ("c1", "o1")))
+RUNG = book(replace(CUSTOMER, line="main"), TALKING)
+RUNG.join(Join("b1", "i1", "amy", ("c1", "o1")))
+LISTENED = book(CUSTOMER, Leg("w1", Role.SEAT, "i1", "eve", "8003", answered=True))
+LISTENED.enter("c1", "b1", "i1")
+LISTENED.enter("w1", "b1", "i1", heard=False)
+BOTH_IN: list[Meaning] = [Flowed("o1"), MediaFlowed("i1", "amy")]
 
 
 def event(kind: str, leg: str = "", **more: object) -> dict[str, object]:
@@ -99,8 +111,8 @@ def dial(leg: str, status: str) -> dict[str, object]:
     return {"type": "Dial", "dialstatus": status, "peer": {"id": leg}}
 
 
-def entered(*members: str) -> dict[str, object]:
-    return event("ChannelEnteredBridge", members[-1], bridge={"id": "b1", "channels": list(members)})
+def entered(*members: str, bridge: str = "b1") -> dict[str, object]:
+    return event("ChannelEnteredBridge", members[-1], bridge={"id": bridge, "channels": list(members)})
 
 
 def phone(kind: str, state: str, extension: str = "8001") -> dict[str, object]:
@@ -129,7 +141,36 @@ ROWS: list[tuple[str, Mapping[str, object], Legs, list[Meaning]]] = [
     ("an answer that came too late", dial("o1", "ANSWER"), book(replace(SEAT, withdrawn=True)), []),
     ("a colleague's phone rings", dial("d1", "RINGING"), ALL, [Rang("d1")]),
     ("a colleague answers", dial("d1", "ANSWER"), ALL, [Answered("d1")]),
-    ("progress says nothing", dial("o1", "PROGRESS"), ALL, []),
+    ("its line is heard before the answer", dial("o1", "PROGRESS"), ALL, [EarlyMedia("o1")]),
+    ("a supervisor's phone rings", dial("w1", "RINGING"), OTHERS, [Rang("w1"), RingSeen("w1")]),
+    ("a supervisor answers", dial("w1", "ANSWER"), OTHERS, [Answered("w1"), OfferAnswered("w1")]),
+    ("an extension of nobody rings", dial("x1", "RINGING"), OTHERS, [Rang("x1"), RingSeen("x1")]),
+    ("an extension of nobody answers", dial("x1", "ANSWER"), OTHERS, [Answered("x1"), OfferAnswered("x1")]),
+    (
+        "a supervisor is busy",
+        ends("w1", 17, tech_cause=486),
+        OTHERS,
+        [Gone("w1", 17, 486), OfferRefused("w1", OfferResult.REJECTED, 486, 17)],
+    ),
+    (
+        "a third party hung up",
+        ends("x1"),
+        book(replace(OTHER, answered=True, hung=Hung.PARTY)),
+        [Gone("x1", 16, 0), PartyLeft("x1", True, 0, 16)],
+    ),
+    (
+        "a number outside was busy",
+        ends("c1", 17, tech_cause=486),
+        book(replace(CUSTOMER, line="main")),
+        [Gone("c1", 17, 486), OfferRefused("c1", OfferResult.REJECTED, 486, 17, Outcome.BUSY)],
+    ),
+    (
+        "a number outside hung up",
+        ends("c1"),
+        book(replace(CUSTOMER, line="main", answered=True, hung=Hung.PARTY)),
+        [Gone("c1", 16, 0), PartyLeft("c1", True, 0, 16)],
+    ),
+    ("a snoop of ours", start("snoop", "w1", "o1"), ALL, [LegReady("x1")]),
     ("he hangs up", event("ChannelHangupRequest", "c1", cause=16), ALL, [HungUp("c1", Hung.PARTY)]),
     ("we hang up", event("ChannelHangupRequest", "c1", soft=True), ALL, [HungUp("c1", Hung.US)]),
     ("only the first counts", event("ChannelHangupRequest", "c1"), book(replace(CUSTOMER, hung=Hung.US)), []),
@@ -173,6 +214,7 @@ ROWS: list[tuple[str, Mapping[str, object], Legs, list[Meaning]]] = [
         [Gone("d1", 17, 0), DirectCallEnded("d1", Outcome.BUSY, Party.SYSTEM, 0, 17)],
     ),
     ("a key", event("ChannelDtmfReceived", "c1", digit="5"), ALL, [DigitPressed("c1", "5")]),
+    ("a key while the recording is paused", event("ChannelDtmfReceived", "c1", digit="5"), PAUSED, []),
     ("a seat's key", event("ChannelDtmfReceived", "o1", digit="5"), ALL, []),
     ("no key", event("ChannelDtmfReceived", "c1", digit="55"), ALL, []),
     (
@@ -197,12 +239,16 @@ ROWS: list[tuple[str, Mapping[str, object], Legs, list[Meaning]]] = [
     ("a phone goes", phone("PeerStatusChange", "offline"), ALL, [PhoneChanged("amy", False, "PeerStatusChange")]),
     ("nobody's phone", phone("PeerStatusChange", "offline", "9999"), ALL, []),
     ("one is in", entered("c1"), JOINED, []),
-    ("both are in", entered("c1", "o1"), JOINED, [Flowed("b1"), MediaFlowed("i1", "amy")]),
+    ("both are in", entered("c1", "o1"), JOINED, [Flowed("o1"), MediaFlowed("i1", "amy")]),
+    ("both are in a bridge that was made again", entered("c1", "o1", bridge="b1~9"), JOINED, BOTH_IN),
+    ("sound flows on", entered("c1", "o1"), FLOWED, []),
+    ("the far end is rung in the bridge", entered("c1", "o1"), RUNG, []),
+    ("a listener comes in", entered("c1", "w1"), LISTENED, []),
     ("a bridge we do not know", entered("c1", "o1"), ALL, []),
     ("hold", event("ChannelHold", "o1"), JOINED, [HeldByPhone("o1", True)]),
     ("no more hold", event("ChannelUnhold", "o1"), JOINED, [HeldByPhone("o1", False)]),
     ("hold without a conversation", event("ChannelHold", "c1"), ALL, []),
-    ("a phone's own transfer", {"type": "ChannelTransfer", "referred_by": REFER}, ALL, [TransferAsked("o1")]),
+    ("a phone's own transfer", {"type": "ChannelTransfer", "referred_by": REFER}, ALL, [Referred("o1", "")]),
     ("the echo of our answer", {"type": "ChannelTransfer", "state": "declined", "referred_by": REFER}, ALL, []),
     ("what we did not ask for", event("ChannelVarset", "c1"), ALL, []),
 ]

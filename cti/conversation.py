@@ -1,0 +1,180 @@
+"""Conversations carried out: who hears whom, who is on hold, what is recorded of it (reference/shapes.md §2).
+
+Everything of one channel runs in its own lane, in the order of the effects; each command is harmless when repeated.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from acd.core.effects import Connect, DropBridge, Hold, HoldMusic, Join, PauseRecording, RingBack
+from acd.core.inputs import MoveMade
+from acd.core.reply import Done
+from acd.core.shapes import Move
+from cti.ari import path
+from cti.commands import carried_out, quietly
+from cti.lanes import Work
+from cti.legs import Join as Together
+from cti.legs import Role
+from cti.means import ManagerFailed, Means, Rows
+from cti.places import Places
+from cti.ringback import RingBacks
+
+log = structlog.get_logger(__name__)
+
+
+class Conversations:
+    """Carries out what concerns two or more channels."""
+
+    def __init__(self, means: Means, places: Places) -> None:
+        self._m, self._places = means, places
+        self.tones = RingBacks(means)
+        self.rows: Rows = {
+            Connect: self._connect,
+            Join: self._join,
+            Hold: self._hold,
+            HoldMusic: self._hold_music,
+            DropBridge: self._drop,
+            RingBack: self._ring_back,
+            PauseRecording: self._pause,
+        }
+
+    # --- together ----------------------------------------------------------------------------------------------------
+
+    def _connect(self, effect: Connect) -> tuple[str, Work]:
+        legs = tuple(leg for leg in (effect.leg, effect.seat_leg) if leg)
+        if effect.leg:
+            self._m.legs.known(effect.leg, Role.CUSTOMER, effect.item)
+        self._m.legs.known(effect.seat_leg, Role.SEAT, effect.item, effect.seat)
+        self._m.legs.change(effect.seat_leg, answered=True)
+        self._m.legs.join(Together(effect.bridge, effect.item, effect.seat, legs))
+        return legs[0], lambda: self._connect_now(effect, legs)
+
+    async def _connect_now(self, effect: Connect, legs: tuple[str, ...]) -> None:
+        customer = self._m.legs.get(effect.leg)
+        if customer is not None:
+            await self._places.hush(customer)
+        await self._places.mix(effect.bridge, legs)
+        if customer is not None:
+            await self._places.unmark(customer.id)
+            await self._places.unhold(customer)
+
+    def _join(self, effect: Join) -> tuple[str, Work]:
+        self._m.legs.adopt(effect.leg, effect.item)
+        self._m.legs.enter(effect.leg, effect.bridge, effect.item, heard=not effect.muted)
+        return effect.leg, lambda: self._join_now(effect)
+
+    async def _join_now(self, effect: Join) -> None:
+        """A listener's microphone is closed before he comes in; for who may be heard it is opened once he is there."""
+        leg = self._m.legs.get(effect.leg)
+        if leg is None or leg.withdrawn:
+            return
+        await self._places.hush(leg)
+        if effect.muted:
+            await self.mute(leg.id)
+        if not await self._places.enter(effect.bridge, leg.id):
+            return
+        if not effect.muted and leg.muted:
+            await self.unmute(leg.id)
+        await self._places.unmark(leg.id)
+        await self._places.unhold(leg)
+        await self._places.uncoach(leg)
+
+    async def mute(self, leg: str) -> None:
+        """Nobody hears this channel any more."""
+        self._m.legs.change(leg, muted=True)
+        await carried_out(self._m.ari, leg, "POST", path("channels", leg, "mute"), direction="in")
+
+    async def unmute(self, leg: str) -> None:
+        """It is heard again."""
+        self._m.legs.change(leg, muted=False)
+        await quietly(self._m.ari, "DELETE", path("channels", leg, "mute"), direction="in")
+
+    def _drop(self, effect: DropBridge) -> tuple[str, Work]:
+        actual = self._m.legs.actual(effect.bridge)
+        join = self._m.legs.joins.pop(effect.bridge, None)
+        key = join.legs[0] if join is not None and join.legs else effect.bridge
+        return key, lambda: self._places.drop(actual)
+
+    # --- apart -------------------------------------------------------------------------------------------------------
+
+    def _hold(self, effect: Hold) -> tuple[str, Work]:
+        self._m.legs.adopt(effect.leg, effect.item)
+        self._m.legs.part(effect.leg)
+        return effect.leg, lambda: self._hold_now(effect)
+
+    async def _hold_now(self, effect: Hold) -> None:
+        """Who was waiting with music before stays in his bridge, but the rescue process leaves him alone now."""
+        await self._places.hold(effect.leg, effect.item, effect.music)
+        await self._places.unmark(effect.leg)
+
+    def _hold_music(self, effect: HoldMusic) -> tuple[str, Work]:
+        self._m.legs.known(effect.leg, Role.CUSTOMER, effect.item)
+        self._m.legs.part(effect.leg)
+        return effect.leg, lambda: self._wait_now(effect)
+
+    async def _wait_now(self, effect: HoldMusic) -> None:
+        """He waits in a queue, for the first time or again: his seat was lost, a transfer failed."""
+        leg = self._m.legs.get(effect.leg)
+        if leg is None:
+            return
+        if not leg.waiting:
+            await self._places.mark_waiting(leg.id, leg.order or self._m.now())
+        await self._places.hold(leg.id, effect.item, effect.music)
+
+    # --- what is heard besides ---------------------------------------------------------------------------------------
+
+    def _ring_back(self, effect: RingBack) -> tuple[str, Work]:
+        change = self.tones.start if effect.on else self.tones.stop
+        return effect.leg, lambda: change(effect.leg)
+
+    async def music(self, leg: str, *, on: bool) -> None:
+        """Play hold music to a channel inside its bridge, or stop it."""
+        await quietly(self._m.ari, "POST" if on else "DELETE", path("channels", leg, "moh"))
+
+    async def held_by_phone(self, name: str, *, on: bool) -> None:
+        """A phone's own hold button: for the agent who serves the contact it is the desk's button. Where the core does
+        not take it so (a third party's phone, a conversation of three, a direct call), the other end hears music; a
+        softmix bridge plays none by itself."""
+        leg = self._m.legs.get(name)
+        if leg is None:
+            return
+        if leg.role is Role.SEAT and leg.item:
+            move = MoveMade(leg.seat, leg.item, Move.HOLD if on else Move.RESUME)
+            if isinstance(await self._m.submit(move), Done):
+                return
+        leg = self._m.legs.get(name)
+        peer = self._m.legs.get(leg.peer) if leg is not None and leg.peer else None
+        if peer is not None and not peer.hold:
+            self._m.lanes.put(peer.id, lambda: self.music(peer.id, on=on))
+
+    # --- pausing the recording ---------------------------------------------------------------------------------------
+
+    def _pause(self, effect: PauseRecording) -> tuple[str, Work]:
+        """From this moment no digit of his is told to anybody (cti.translate)."""
+        if effect.paused:
+            self._m.legs.change(effect.leg, paused=True)
+        return effect.leg, lambda: self._pause_now(effect)
+
+    async def _pause_now(self, effect: PauseRecording) -> None:
+        """Digits are kept from the agent's phone before the silence begins, and given back after it has ended.
+
+        Whether a bridge lets a channel's digits through is settled as it comes in, so it is put in again.
+        """
+        self._m.legs.change(effect.leg, paused=effect.paused)
+        leg = self._m.legs.get(effect.leg)
+        if leg is None:
+            return
+        if not effect.paused:
+            await self.silence(leg.id, on=False)
+        if leg.bridge and not leg.hold:
+            await self._places.enter(leg.bridge, leg.id)
+        if effect.paused:
+            await self.silence(leg.id, on=True)
+
+    async def silence(self, leg: str, *, on: bool) -> None:
+        """Let this channel's recorders write silence, the time line kept, or sound again."""
+        try:
+            await self._m.manager.mute_recording(leg, muted=on)
+        except ManagerFailed as error:
+            log.warning("recording_not_muted", leg=leg, on=on, error=str(error))
