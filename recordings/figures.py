@@ -31,7 +31,7 @@ class Figures:
 
 
 def figures(database: Database, settings: Settings, now: Micros) -> Figures:
-    """As they are now. Blocking, also on a storage that hangs."""
+    """As they are now. Blocking, on a storage that hangs for a second."""
     with database.read() as session:
         states, since = index.count_states(session), index.oldest_open(session)
     rooms = [room(folder) for folder in (settings.raw_dir, settings.store_dir)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
 import random
 import re
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from acd.core.model import SECOND
 from api.auth.permissions import Permission
 from api.auth.tokens import check
 from api.cli import main
+from api.routes import recordings as recordings_routes
 from recordings import retention
 from recordings.model import RATE
 from storage import tables
@@ -212,6 +215,30 @@ async def test_a_file_changed_further_on_breaks_the_answer_off(api: Api, tape: T
     assert answer.content == right[: len(answer.content)]
     assert len(answer.content) < len(right)
     assert [one["code"] for one in (await get(api, f"/{kept}"))["problems"]] == ["damaged"]
+
+
+async def test_a_storage_that_hangs_holds_up_players_and_nobody_else(
+    api: Api, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """60 players, more than the server has threads for everything else."""
+    url, back = await link(api, kept), threading.Event()
+    opened = recordings_routes._open
+
+    def hang(*given: Any) -> Any:
+        assert back.wait(60)
+        return opened(*given)
+
+    monkeypatch.setattr(recordings_routes, "_open", hang)
+    players = [asyncio.create_task(api.http.get(url)) for _ in range(60)]
+    try:
+        for _ in range(5):
+            async with asyncio.timeout(5):
+                assert len((await get(api))["recordings"]) == 2
+    finally:
+        back.set()
+    answers = await asyncio.gather(*players)
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.content for answer in answers}) == 1
 
 
 async def test_legal_hold_wins_over_everybody(api: Api, tape: Tape, kept: str) -> None:

@@ -9,6 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -382,6 +384,30 @@ def test_room_is_told_before_it_is_full(tape: Tape, tmp_path: Path) -> None:
     assert space.enough(tmp_path, Settings(data_dir=tmp_path, recordings_min_free_mb=max(1, most // 2)))
     assert not space.enough(tmp_path, Settings(data_dir=tmp_path, recordings_min_free_mb=most * 2 + 1))
     assert not space.enough(Path("/proc/1/root/nothing") / ("x" * 300), tape.settings)
+
+
+def test_a_storage_that_hangs_is_told_in_a_moment_and_costs_one_thread(
+    tape: Tape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, asked = threading.Event(), []
+
+    def hang(place: object) -> os.statvfs_result:
+        asked.append(place)
+        answer.wait(30)
+        return real(str(place))
+
+    real = os.statvfs
+    with monkeypatch.context() as patched:
+        patched.setattr("os.statvfs", hang)
+        began = time.monotonic()
+        for _ in range(4):
+            assert not space.enough(tmp_path, tape.settings)
+        assert time.monotonic() - began < 4 * space.PATIENCE_S + 1
+        assert len(asked) == 1
+        answer.set()
+    deadline = time.monotonic() + 5
+    while space.room(tmp_path) is None:
+        assert time.monotonic() < deadline
 
 
 # --- killed ------------------------------------------------------------------------------------------------------
