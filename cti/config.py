@@ -312,7 +312,7 @@ def _wrong(given: AsteriskSettings) -> Iterator[str]:
             yield f"trunk {trunk.name}: there are two of that name"
         if trunk.transport == "tls" and not given.tls:
             yield f"trunk {trunk.name}: for TLS give sip_tls_port, sip_tls_cert and sip_tls_key"
-        yield from (f"trunk {trunk.name[:40]}: {words}" for words in _wrong_trunk(trunk))
+        yield from (f"trunk {trunk.name[:40]}: {words}" for words in wrong_with_trunk(trunk))
 
 
 def _wrong_tls(given: AsteriskSettings) -> Iterator[str]:
@@ -326,8 +326,9 @@ def _wrong_tls(given: AsteriskSettings) -> Iterator[str]:
         yield f"sip_tls_port is {given.sip_tls_port}: a port is 1 to 65535, 0 for no TLS"
 
 
-def _wrong_trunk(trunk: Trunk) -> Iterator[str]:
-    """Each thing that is wrong with a trunk, in words."""
+def wrong_with_trunk(trunk: Trunk) -> Iterator[str]:
+    """Each thing that is wrong with a trunk by itself, in words. Ask before it is stored: one that is wrong makes the
+    whole AsteriskSettings refused."""
     if not _WORD.fullmatch(trunk.name) or trunk.name.isdigit() or trunk.name.lower() in _RESERVED:
         yield f"a name is letters, digits, - and _, not a number and none of {', '.join(sorted(_RESERVED))}"
     if not _HOST.fullmatch(trunk.address):

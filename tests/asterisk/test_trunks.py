@@ -40,7 +40,7 @@ OUR_NUMBER = "+886277001000"
 SALES = "+886277001001"
 RULES = NumberRules("886", "0", ("002", "00"), sent=Form.NATIONAL)
 # What a carrier's password may hold: each of these ends something in some file.
-PASSWORD = "p;a-s_s:w%#=>[x]\\w"
+PASSWORD = "p;a-s_s:w%#=>[x]\\w\\;z"
 
 CARRIER = """
 [carrier]

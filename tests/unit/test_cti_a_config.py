@@ -9,9 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given as given_any
+from hypothesis import strategies as st
 
 from cti.asterisk import AsteriskTooOld, require_new_enough
-from cti.config import AsteriskSettings, BadSettings, Did, Direction, NumberRules, Trunk, new_password, with_secrets
+from cti.config import (
+    AsteriskSettings,
+    BadSettings,
+    Did,
+    Direction,
+    NumberRules,
+    Trunk,
+    new_password,
+    with_secrets,
+    wrong_with_trunk,
+)
 from cti.configuration import Places, configuration, digest, lasting
 from cti.dialplan import extensions_conf
 
@@ -214,6 +226,12 @@ def test_a_trunk_is_taken_up_without_a_restart_and_never_may_transfer() -> None:
     assert "allow_transfer = no" in text
     assert "password = a\\;b\n" in text
     assert "match = 192.0.2.1\n" in text
+    assert "set_var = RINGSIDE_TRUNK=main\n" in text
+    capped = replace(given.trunks[0], max_calls=30, srtp=True, match=("192.0.2.0/24", "198.51.100.7"))
+    text = configuration(replace(GOOD, trunks=(capped,)), PLACES)["pjsip_trunks.conf"]
+    assert "device_state_busy_at = 30\n" in text
+    assert "media_encryption = sdes\n" in text
+    assert "match = 192.0.2.1,192.0.2.0/24,198.51.100.7\n" in text
 
 
 def test_short_codes_music_and_tls_stand_in_their_files() -> None:
@@ -259,3 +277,15 @@ def test_emergency_goes_where_it_is_told_then_to_each_line_in_order() -> None:
     ]
     own = replace(several, emergency_dial="Local/{number}@test")
     assert own.dials_for_emergency("119")[:2] == ("Local/119@test", "PJSIP/119@one")
+
+
+@given_any(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=80))
+def test_a_carriers_password_is_one_value_of_one_line(password: str) -> None:
+    line = Trunk("main", "192.0.2.1", "user", password, registers=True)
+    assert list(wrong_with_trunk(line)) == []
+    text = configuration(replace(GOOD, trunks=(line,)), PLACES)["pjsip_trunks.conf"]
+    (told,) = [row.removeprefix("password = ") for row in text.splitlines() if row.startswith("password = ")]
+    # Asterisk ends a value at a `;` without a backslash before it.
+    assert re.sub(r"\\;", "", told).count(";") == 0
+    assert told.replace("\\;", ";") == password
+    assert password not in repr(line) or password in repr(replace(line, password=""))
