@@ -437,7 +437,7 @@ def phones_joined(core: Core, given: i.PhonesJoined) -> Reply:
 def _adopt_colleague(core: Core, item: WorkItem, given: i.PhonesJoined) -> Reply:
     colleague = core.state.directs.get(given.other, "")
     call = core.state.seats[item.seat].directs[given.call]
-    if not colleague or not call.answered_at:
+    if not colleague or colleague == item.seat or not call.answered_at:
         return core.refuse(Code.UNKNOWN_ITEM, "nobody has answered the phone's second call")
     for number, seat_id in ((given.call, item.seat), (given.other, colleague)):
         kind = core.state.seats[seat_id].directs[number].kind

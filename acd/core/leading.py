@@ -214,7 +214,10 @@ def turn_out(core: Core, queue: QueueDef) -> None:
 def offer_over(core: Core, item_id: str) -> None:
     """An offer came to nothing: if he waits again, the queue may have closed or his longest wait be over meanwhile."""
     item = core.item(item_id)
-    if item is None or item.phase is not Phase.WAITING or not item.leg:
+    if item is None or item.phase is not Phase.WAITING:
+        return
+    if not item.leg:
+        _drop_if_he_called(core, item)
         return
     queue = core.state.queues[item.queue]
     if not speaking.is_open(core, queue.id) and queue.closed is not None:
@@ -364,6 +367,16 @@ def _place_of_callback(core: Core, item: WorkItem, order: Micros) -> Micros:
     place = known.order
     leaving.end(core, known, Outcome.CANCELLED, Party.CUSTOMER)
     return place
+
+
+def _drop_if_he_called(core: Core, item: WorkItem) -> None:
+    """A callback that nobody took while he was calling in himself: his call waits, so he is not called too. Such a
+    callback was on its way to a seat when he came; looked for among all contacts, since that is rare."""
+    if item.kind is not Kind.CALLBACK:
+        return
+    calls = (one for one in core.state.items.values() if one.leg and one.phase in IN_QUEUE)
+    if any(one.plan.address == item.plan.address for one in calls if one.plan.address):
+        leaving.end(core, item, Outcome.CANCELLED, Party.CUSTOMER)
 
 
 def _queue_of_task(core: Core, item: WorkItem, to: Destination) -> QueueDef | None:

@@ -310,6 +310,30 @@ def test_one_callback_a_customer() -> None:
     assert [one.kind for one in scene.facts(f.Entered)].count(m.Kind.CALLBACK) == 1
 
 
+def test_a_callback_that_nobody_took_is_dropped_where_he_waits_himself() -> None:
+    """It was being rung when he called, so it stayed; the seat did not answer, and his call is there."""
+    scene = with_callback()
+    item = scene.enter(PLAN)
+    scene.press(item, "3")
+    task = scene.facts(f.CallbackTaken)[0].task
+    scene.choose("a", "ready")
+    again, other = scene.enter(PLAN), scene.call("service")
+    scene.wait(20.1)
+    assert outcome(scene, task) == (Outcome.CANCELLED, Party.CUSTOMER)
+    assert [scene.phase(one) for one in (again, other)] == [Phase.WAITING, Phase.WAITING]
+
+
+def test_a_callback_that_nobody_took_waits_on_where_he_does_not() -> None:
+    """Another customer's call is none of its business."""
+    scene = with_callback()
+    item = scene.enter(PLAN)
+    scene.press(item, "3")
+    scene.choose("a", "ready")
+    scene.call("service")
+    scene.wait(20.1)
+    assert scene.phase(scene.facts(f.CallbackTaken)[0].task) is Phase.WAITING
+
+
 def test_who_calls_again_takes_the_place_of_his_callback() -> None:
     """The waiting callback is cancelled by him, and he is served before those who came in between."""
     scene = with_callback()
