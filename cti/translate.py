@@ -134,8 +134,8 @@ class PromptOver:
 
 @dataclass(frozen=True, slots=True)
 class Referred:
-    """A phone sent a REFER of its own on `leg`: to the number `to`, or with Replaces: to the far end of its second call,
-    whose channel is `second`. Who that is, Asterisk does not tell in a softmix bridge."""
+    """A phone sent a REFER of its own on `leg`: to the number `to`, or with Replaces: to the far end of its second
+    call, whose channel is `second`. Who that is, Asterisk does not tell in a softmix bridge."""
 
     leg: str
     to: str

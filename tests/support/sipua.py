@@ -125,19 +125,21 @@ class SipUa(asyncio.DatagramProtocol):
         self.calls: dict[str, Call] = {}
         self.answers: dict[str, asyncio.Future[Message]] = {}
         self.secrets: dict[str, str] = {}
-        self.port = 0
+        self.host, self.port = HOST, 0
         self.unexpected: list[str] = []
 
     @classmethod
-    async def open(cls, server_port: int, on_call: Callable[[Call], None] | None = None) -> SipUa:
-        """A phone bank on a free port."""
+    async def open(
+        cls, server_port: int, on_call: Callable[[Call], None] | None = None, host: str = HOST, port: int = 0
+    ) -> SipUa:
+        """A phone bank on that port, or a free one, of a loopback address."""
         loop = asyncio.get_running_loop()
-        _, protocol = await loop.create_datagram_endpoint(lambda: cls(server_port, on_call), local_addr=(HOST, 0))
+        _, protocol = await loop.create_datagram_endpoint(lambda: cls(server_port, on_call), local_addr=(host, port))
         return protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.DatagramTransport, transport)
-        self.port = self.transport.get_extra_info("sockname")[1]
+        self.host, self.port = self.transport.get_extra_info("sockname")[:2]
 
     def close(self) -> None:
         """Hang up what is left and close the socket."""
@@ -164,7 +166,7 @@ class SipUa(asyncio.DatagramProtocol):
         call_id, tag = secrets.token_hex(8), secrets.token_hex(4)
         target = f"sip:{to}@{self.server[0]}:{self.server[1]}"
         shown = f'"{name}" ' if name else ""
-        call = Call(self, user, call_id, False, target, f"{shown}<sip:{user}@{HOST}>;tag={tag}", f"<{target}>")
+        call = Call(self, user, call_id, False, target, f"{shown}<sip:{user}@{self.host}>;tag={tag}", f"<{target}>")
         self.calls[call_id] = call
         call.branch = f"z9hG4bK{secrets.token_hex(6)}"
         self.request("INVITE", target, call, branch=call.branch, extra=extra, body=self.sdp())
@@ -181,7 +183,7 @@ class SipUa(asyncio.DatagramProtocol):
         to_header = call.local if call is not None else to.headers["to"]
         lines = [f"SIP/2.0 {code} {reason}", *(f"Via: {via}" for via in to.vias)]
         lines += [f"From: {to.headers['from']}", f"To: {to_header}", f"Call-ID: {to.call_id}"]
-        lines += [f"CSeq: {to.headers['cseq']}", f"Contact: <sip:{self._user_of(call)}@{HOST}:{self.port}>"]
+        lines += [f"CSeq: {to.headers['cseq']}", f"Contact: <sip:{self._user_of(call)}@{self.host}:{self.port}>"]
         self._send("\r\n".join([*lines, *_content(body)]))
 
     def _user_of(self, call: Call | None) -> str:
@@ -190,19 +192,19 @@ class SipUa(asyncio.DatagramProtocol):
     def _message(self, first: str, branch: str, call: Call, cseq: str, extra: str, body: str) -> str:
         lines = [
             first,
-            f"Via: SIP/2.0/UDP {HOST}:{self.port};branch={branch};rport",
+            f"Via: SIP/2.0/UDP {self.host}:{self.port};branch={branch};rport",
             "Max-Forwards: 70",
             f"From: {call.local}",
             f"To: {call.remote}",
             f"Call-ID: {call.call_id}",
             f"CSeq: {cseq}",
-            f"Contact: <sip:{call.user}@{HOST}:{self.port}>",
+            f"Contact: <sip:{call.user}@{self.host}:{self.port}>",
             "Allow: INVITE,ACK,BYE,CANCEL,OPTIONS",
         ]
         return "\r\n".join([*lines, *([extra.rstrip()] if extra else []), *_content(body)])
 
     async def _ask(self, method: str, uri: str, user: str, call_id: str, tag: str, cseq: int, extra: str) -> Message:
-        call = Call(self, user, call_id, False, uri, f"<sip:{user}@{HOST}>;tag={tag}", f"<sip:{user}@{HOST}>")
+        call = Call(self, user, call_id, False, uri, f"<sip:{user}@{self.host}>;tag={tag}", f"<sip:{user}@{self.host}>")
         text = self._message(
             f"{method} {uri} SIP/2.0", f"z9hG4bK{secrets.token_hex(6)}", call, f"{cseq} {method}", extra, ""
         )
@@ -236,7 +238,7 @@ class SipUa(asyncio.DatagramProtocol):
     def sdp(self) -> str:
         """Audio on a port that takes anything; nobody listens."""
         return (
-            f"v=0\r\no=- 1 1 IN IP4 {HOST}\r\ns=-\r\nc=IN IP4 {HOST}\r\nt=0 0\r\n"
+            f"v=0\r\no=- 1 1 IN IP4 {self.host}\r\ns=-\r\nc=IN IP4 {self.host}\r\nt=0 0\r\n"
             "m=audio 9 RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
         )
 

@@ -1,0 +1,172 @@
+"""Calls to numbers outside: by which line, shown as whom, heard from the first sound on, and what became of them.
+
+A number's channel bears the id the core chose. Its ringing, answer and end come back as any leg's do (cti.translate);
+here it is created, dialled, put into the conversation's bridge before it is answered so that what the network says is
+heard, and whoever waits for it hears ring-back as long as the network is silent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+
+from acd.core.effects import DialOutside, Effect
+from acd.core.inputs import OfferRefused
+from acd.core.model import SECOND, OfferResult, Outcome
+from acd.ports import DialPlans
+from cti.ari import AriError, AriLost, path
+from cti.calls import DIAL_MARGIN, Calls, Means
+from cti.commands import quietly
+from cti.config import Trunk
+from cti.dialling import CannotDial, LineLeg, line_leg, trunk_named
+from cti.lanes import Work
+from cti.legs import Leg, Role
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Call:
+    """One that is not answered yet. `ringing`: ring-back plays for `heard_by`; `early`: the network is heard."""
+
+    leg: str
+    heard_by: str
+    ringing: bool = False
+    early: bool = False
+
+
+class Outside:
+    """Carries out DialOutside."""
+
+    def __init__(self, means: Means, calls: Calls, dial_plans: DialPlans, trunks: Sequence[Trunk], region: str) -> None:
+        """`region`: in which numbers without a country are read (ISO 3166)."""
+        self._m, self._calls, self._plans = means, calls, dial_plans
+        self._trunks, self._region = trunks, region
+        self._tones = calls.conversations.tones
+        self._open: dict[str, _Call] = {}
+        self.rows: Mapping[type[Effect], Callable[[Any], tuple[str, Work] | None]] = {DialOutside: self._dial}
+
+    def renew(self) -> None:
+        """After a start: what rings goes on ringing, whose ring-back that was is forgotten."""
+        self._open.clear()
+
+    def _dial(self, effect: DialOutside) -> tuple[str, Work]:
+        self._m.legs.known(effect.leg, self._role(effect), effect.item)
+        self._m.legs.change(effect.leg, line=effect.route.trunk)
+        return effect.leg, lambda: self._dial_now(effect)
+
+    def _role(self, effect: DialOutside) -> Role:
+        """He is the customer, unless this item has one."""
+        others = (leg for leg in self._m.legs.by_id.values() if leg.item == effect.item and leg.id != effect.leg)
+        return Role.OTHER if any(leg.role is Role.CUSTOMER for leg in others) else Role.CUSTOMER
+
+    async def _dial_now(self, effect: DialOutside) -> None:
+        leg = self._m.legs.get(effect.leg)
+        if leg is None or leg.withdrawn:
+            return
+        line = await self._line(effect)
+        if line is None:
+            await self._refuse(effect.leg, Outcome.WRONG_NUMBER)
+            return
+        self._open[effect.leg] = _Call(effect.leg, effect.heard_by)
+        if await self._reach(effect, leg, line):
+            await self._let_hear(effect)
+        else:
+            await self._refuse(effect.leg, Outcome.UNREACHABLE)
+
+    async def _line(self, effect: DialOutside) -> LineLeg | None:
+        """What to dial and to show; None for a number that cannot be."""
+        number = await asyncio.to_thread(self._plans.number_of, effect.route.address)
+        trunk = trunk_named(self._trunks, effect.route.trunk)
+        if trunk is None:
+            log.warning("no_such_line", leg=effect.leg, line=effect.route.trunk)
+            return LineLeg("", {})
+        try:
+            return line_leg(trunk, number, self._region, shown=effect.route.shown)
+        except CannotDial as error:
+            log.warning("number_not_dialled", leg=effect.leg, line=effect.route.trunk, error=str(error))
+            return None
+
+    async def _reach(self, effect: DialOutside, leg: Leg, line: LineLeg) -> bool:
+        """False when there is no line: Asterisk answers 500 to a channel that cannot be, and no event comes."""
+        if not line.endpoint or not (effect.route.emergency or await self._lives(effect.route.trunk)):
+            return False
+        named = {"RINGSIDE_ITEM": effect.item, "RINGSIDE_OFFER": effect.leg}
+        limit = max(1, (effect.expires_at - self._m.now() + DIAL_MARGIN) // SECOND)
+        words = f"offer,{effect.leg}"
+        return await self._calls.reach(leg, line.endpoint, words, "", {**line.variables, **named}, limit)
+
+    async def _lives(self, trunk: str) -> bool:
+        """Whether nothing speaks against the line. One that answers no OPTIONS would keep the caller for 32 s."""
+        try:
+            seen = await self._m.ari.call("GET", path("endpoints", "PJSIP", trunk))
+        except AriError:
+            return False
+        except AriLost:
+            return True
+        return isinstance(seen, dict) and seen.get("state") != "offline"
+
+    async def _let_hear(self, effect: DialOutside) -> None:
+        """What the network plays before the answer comes through the bridge."""
+        leg = self._m.legs.get(effect.leg)
+        if effect.bridge and leg is not None and not leg.withdrawn:
+            self._m.legs.enter(effect.leg, effect.bridge, effect.item)
+            await self._calls.bridge(effect.bridge, (effect.leg,))
+
+    async def _refuse(self, name: str, outcome: Outcome) -> None:
+        """It could not be dialled: forget the leg, so that no echo of it is taken for more."""
+        self._end(name)
+        leg = self._m.legs.gone(name)
+        if leg is not None and not leg.withdrawn:
+            await self._m.submit(OfferRefused(name, OfferResult.UNREACHABLE, outcome=outcome))
+        await quietly(self._m.ari, "DELETE", path("channels", name))
+
+    # --- what is heard meanwhile ---------------------------------------------------------------------------------
+
+    def rang(self, leg: str) -> None:
+        """The far end rings: who waits hears it, unless the network plays something."""
+        call = self._open.get(leg)
+        if call is not None and call.heard_by and not call.ringing and not call.early:
+            call.ringing = True
+            self._ring_back(call.heard_by, on=True)
+
+    def early(self, leg: str) -> None:
+        """The network plays something: that is heard instead of our ring-back, also by a handset not yet answered."""
+        call = self._open.get(leg)
+        if call is None or call.early:
+            return
+        call.early = True
+        self._silence(call)
+        if call.heard_by:
+            uri = path("channels", call.heard_by, "progress")
+            self._m.lanes.put(call.heard_by, lambda: quietly(self._m.ari, "POST", uri))
+
+    def answered(self, leg: str) -> None:
+        """The far end answered. A handset that dialled is answered now, too; who talks already does not notice."""
+        call = self._end(leg)
+        if call is not None and call.heard_by:
+            uri = path("channels", call.heard_by, "answer")
+            self._m.lanes.put(call.heard_by, lambda: quietly(self._m.ari, "POST", uri))
+
+    def gone(self, leg: str) -> None:
+        """The far end is gone."""
+        self._end(leg)
+
+    def _end(self, leg: str) -> _Call | None:
+        call = self._open.pop(leg, None)
+        if call is not None:
+            self._silence(call)
+        return call
+
+    def _silence(self, call: _Call) -> None:
+        if call.ringing:
+            call.ringing = False
+            self._ring_back(call.heard_by, on=False)
+
+    def _ring_back(self, leg: str, *, on: bool) -> None:
+        self._m.lanes.put(leg, partial(self._tones.start if on else self._tones.stop, leg))
