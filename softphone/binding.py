@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     PJSIP_TRANSPORT_TCP: int
     PJSIP_TRANSPORT_TLS: int
     PJMEDIA_SRTP_MANDATORY: int
+    PJMEDIA_EVENT_AUD_DEV_ERROR: int
     PJSUA_SND_DEV_SPEAKER_ONLY: int
     PJSUA_SND_DEV_NO_IMMEDIATE_OPEN: int
 
@@ -145,6 +146,7 @@ if TYPE_CHECKING:
         def hangupAllCalls(self) -> None: ...
 else:
     from pjsua2 import (  # noqa: F401  (names that phone.py takes from here)
+        PJMEDIA_EVENT_AUD_DEV_ERROR,
         PJMEDIA_FORMAT_PCM,
         PJMEDIA_SRTP_MANDATORY,
         PJMEDIA_TYPE_AUDIO,

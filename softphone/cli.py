@@ -36,6 +36,10 @@ from softphone.settings import RegisterResult, Settings
 if TYPE_CHECKING:
     from softphone.phone import Phone
 
+CERTIFICATE_FAULT = "ECERTVERIF"
+UNKNOWN_CERTIFICATE = (
+    "Its certificate is not for that name, or nobody known vouches for it: --tls-ca FILE names a PEM file that does."
+)
 REFUSED = frozenset({401, 403, 404, 407})
 """Answers to REGISTER that say: this extension with this password, no. Anything else is a dead server."""
 CLOSE_LIMIT_S = 8.0
@@ -286,7 +290,9 @@ def _register(args: argparse.Namespace, phone: Phone, session: Session, output: 
         return Exit.WRONG_PASSWORD
     print(
         f"ringside phone: {args.server} cannot be reached: {f'{result.code} ' if result.code else ''}{result.reason}. "
-        "Is the server up, and is that its SIP port?",
+        + (
+            UNKNOWN_CERTIFICATE if CERTIFICATE_FAULT in result.reason else "Is the server up, and is that its SIP port?"
+        ),
         file=sys.stderr,
     )
     return Exit.SERVER_DEAD

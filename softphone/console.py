@@ -204,6 +204,7 @@ TEXTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "dtmf": lambda said: f"key {clean(said['digit'])}",
     "transfer": lambda said: f"transfer: {said['code']} {clean(said['reason'])}",
     "sound-failed": lambda said: f"no sound: {clean(said['say'])}",
+    "sound-back": lambda _: "the sound is back",
     "error": lambda said: clean(said["say"]),
     "done": lambda said: _devices(said) if said["do"] == "devices" else "",
 }

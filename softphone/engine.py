@@ -42,11 +42,12 @@ from softphone.events import (
     Registered,
     RegisterFailed,
     Ringing,
+    SoundBack,
     SoundFailed,
     Unregistered,
     Who,
 )
-from softphone.legs import Account, Ear, Leg, guarded, parameters
+from softphone.legs import Account, Ear, Endpoint, Leg, guarded, parameters
 from softphone.library import own_build_loaded
 from softphone.settings import RegisterResult, Settings, SoundSettings, Transport
 from softphone.sound import Sound, listed, quiet
@@ -58,6 +59,7 @@ MAX_CALLS = 4
 SOUND_RATE = 16_000
 """Of the bridge and the devices of a phone with sound, in Hz: what G.722 and a headset's microphone carry."""
 ECHO_TAIL_MS = 200
+LOST = "the headset is gone: plug it in again, or choose another device; the call is still up"
 MACHINE_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 FINISH_S = 1.0
 """How long a recording may take to be complete after its call; seen: 20 to 40 ms."""
@@ -96,7 +98,9 @@ class Engine:
         self.port = started.result(15)
 
     def _main(self, started: Future[int]) -> None:
-        self._endpoint = pj.Endpoint()
+        # its callback only queues the work: it comes in a thread of the sound driver's
+        with_sound = self.settings.sound is not None
+        self._endpoint = Endpoint(lambda: self._later(self._lose_sound)) if with_sound else pj.Endpoint()
         self.account = Account(self)
         try:
             port = self._start()
@@ -113,6 +117,8 @@ class Engine:
         self._endpoint.libHandleEvents(milliseconds)
         if self._unfinished:
             self._finish_recordings()
+        if self.sound is not None and self.sound.heal():
+            self.tell(SoundBack(time.monotonic()))
         while True:
             try:
                 job = self._jobs.get_nowait()
@@ -168,6 +174,10 @@ class Engine:
         if not own_build_loaded():
             raise NoSound(NO_SOUND_BUILD)
         self.sound = Sound(manager, settings)
+
+    def _lose_sound(self) -> None:
+        if self.sound is not None and not self.sound.lost():
+            self.tell(SoundFailed(time.monotonic(), LOST))
 
     def _identity(self, port: int) -> pj.AccountConfig:
         s = self.settings

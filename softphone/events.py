@@ -168,10 +168,17 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class SoundFailed:
-    """A device could not be opened, so a call is without sound; ``say`` tells a person what to do."""
+    """A device could not be opened or is gone, so a call is without sound; ``say`` tells a person what to do."""
 
     at: float
     say: str
+
+
+@dataclass(frozen=True, slots=True)
+class SoundBack:
+    """The device that was gone is open again."""
+
+    at: float
 
 
 Event = (
@@ -193,6 +200,7 @@ Event = (
     | Rings
     | Levels
     | SoundFailed
+    | SoundBack
 )
 
 NAMES: dict[type, str] = {
@@ -214,6 +222,7 @@ NAMES: dict[type, str] = {
     Rings: "rings",
     Levels: "levels",
     SoundFailed: "sound-failed",
+    SoundBack: "sound-back",
 }
 
 

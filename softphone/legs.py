@@ -57,6 +57,19 @@ def guarded(callback: Callable[..., None]) -> Callable[..., None]:
     return inner
 
 
+class Endpoint(pj.Endpoint):
+    """The library of a phone with sound: tells when a device that is open fails."""
+
+    def __init__(self, on_lost: Callable[[], None]) -> None:
+        super().__init__()
+        self._on_lost = on_lost
+
+    @guarded
+    def onMediaEvent(self, prm: Any) -> None:
+        if prm.ev.type == pj.PJMEDIA_EVENT_AUD_DEV_ERROR:
+            self._on_lost()
+
+
 class Ear(pj.AudioMediaPort):
     """Keeps the last second of what flows into it. Frames come in the media clock's thread, 50 times a second."""
 

@@ -192,12 +192,19 @@ class Phone:
 
     def hears(self, number: int, frequencies: Iterable[int] = tones.KNOWN) -> dict[int, float]:
         """Which of the tones came in during the last 0.3 s, with amplitude. Empty for a call that ended."""
+        return tones.pcm_amplitudes(self._heard(number), frequencies)
 
+    def loudness(self, number: int) -> float:
+        """RMS (0..1) of what came in during the last 0.3 s: music and speech, whatever their tones; 0 for a call that
+        ended."""
+        return tones.pcm_loudness(self._heard(number))
+
+    def _heard(self, number: int) -> bytes:
         def go() -> bytes:
             call = self._engine.legs.get(number)
             return call.ear.sound(HEAR_S) if call and call.ear else b""
 
-        return tones.pcm_amplitudes(self._engine.do(go), frequencies)
+        return self._engine.do(go)
 
     def stats(self, number: int) -> Stats:
         def go() -> Stats:

@@ -282,7 +282,8 @@ class Session:
 
     def _do_hears(self, order: dict[str, Any]) -> dict[str, Any]:
         number = self._which(order)
-        return {"call": number, "tones": self._phone.hears(number, self._manner.tones)}
+        heard = self._phone.hears(number, self._manner.tones)
+        return {"call": number, "tones": heard, "loudness": round(self._phone.loudness(number), 4)}
 
     def _do_stats(self, order: dict[str, Any]) -> dict[str, Any]:
         number = self._which(order)

@@ -3,12 +3,16 @@
 The library has one sound device at a time. So there are three states: ``idle`` (no device is open, a clock of the
 library's own turns the bridge: the microphone is closed whenever there is no call), ``talk`` (microphone and speaker)
 and ``ring`` (the ringer alone). A second call that waits is a beep in the speaker, for which nothing is opened.
+
+A headset that is pulled out in mid-call leaves the call up and silent; it is looked for until it is back, or until
+another device is chosen.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -21,6 +25,7 @@ from softphone.ring import Ring
 from softphone.settings import MAX_VOLUME, SoundSettings
 
 State = Literal["idle", "talk", "ring"]
+HEAL_EVERY_S = 1.0
 
 
 class Sound:
@@ -36,8 +41,10 @@ class Sound:
         self._playing = ""
         self._looped = False
         self._joined: dict[int, pj.AudioMedia] = {}
+        self._heal_at: float | None = None
         self._manager.setNullDev()
         self._chosen = self._choose(self._wanted)
+        self._wanted = self._named(self._wanted)
         self.check()
 
     # -- devices ----------------------------------------------------------------------------------------
@@ -57,8 +64,8 @@ class Sound:
         before = self._wanted, self._chosen
         asked = {**self._wanted, **wanted}
         self._chosen = self._choose(asked)
-        self._wanted = asked
-        state = self._state
+        self._wanted = self._named(asked)
+        state: State = "talk" if self._joined else self._state
         try:
             self._switch(state, anew=True)
             if state == "idle":
@@ -67,6 +74,7 @@ class Sound:
             self._wanted, self._chosen = before
             self._switch(state, anew=True)
             raise
+        self._heal_at = None
         return self.chosen()
 
     def check(self) -> None:
@@ -76,6 +84,31 @@ class Sound:
             self._switch("ring")
         finally:
             self._switch("idle")
+
+    def lost(self) -> bool:
+        """A device that was open is gone: let go of it. ``heal`` looks for it from now on. Whether that was known:
+        microphone and speaker of one headset both fail."""
+        known = self._heal_at is not None or self._state == "idle"
+        self._switch("idle")
+        self._heal_at = self._heal_at or time.monotonic()
+        return known
+
+    def heal(self) -> bool:
+        """Once a second after ``lost``: look whether the devices are back. True when they have just come back."""
+        if self._heal_at is None or time.monotonic() < self._heal_at:
+            return False
+        self._heal_at = time.monotonic() + HEAL_EVERY_S
+        if self._joined:
+            try:
+                self._switch("talk")
+            except PhoneError:
+                return False
+        self._heal_at = None
+        return bool(self._joined)
+
+    def _named(self, wanted: Mapping[Role, str]) -> dict[Role, str]:
+        """The chosen devices by name, since numbers change when something is plugged in; the usual one stays so."""
+        return {role: self._chosen[role].name if wanted[role] else "" for role in ROLES}
 
     def _choose(self, wanted: Mapping[Role, str]) -> dict[Role, Device]:
         found = listed(self._manager)
@@ -87,24 +120,35 @@ class Sound:
         if state == self._state and not anew:
             return
         self._state = "idle"
-        self._manager.setNoDev()  # otherwise each of the calls below opens something
         if state == "idle":
             self._manager.setNullDev()
             return
         out: Role = "speaker" if state == "talk" else "ringer"
-        mode = 0 if state == "talk" else pj.PJSUA_SND_DEV_SPEAKER_ONLY
         try:
-            self._manager.setSndDevMode(mode | pj.PJSUA_SND_DEV_NO_IMMEDIATE_OPEN)
-            self._manager.setCaptureDev(self._chosen["microphone"].number)
-            self._manager.setPlaybackDev(self._chosen[out].number)
-            with quiet():
-                self._manager.setSndDevMode(mode)
-        except pj.Error as error:
+            self._open(state, out)
+        except pj.Error:
             self._manager.setNullDev()
-            raise self._cannot(out, error) from None
+            with quiet():
+                self._manager.refreshDevs()  # what was plugged in or out since has changed the numbers
+            self._chosen = self._choose(self._wanted)
+            try:
+                self._open(state, out)
+            except pj.Error as error:
+                self._manager.setNullDev()
+                raise self._cannot(out, error) from None
         self._state = state
         self._manager.getPlaybackDevMedia().adjustRxLevel(gain(self._volumes[out]))
         self._manager.getCaptureDevMedia().adjustTxLevel(gain(self._volumes["microphone"]))
+
+    def _open(self, state: State, out: Role) -> None:
+        """Open the devices themselves. Raises pj.Error."""
+        mode = 0 if state == "talk" else pj.PJSUA_SND_DEV_SPEAKER_ONLY
+        self._manager.setNoDev()  # otherwise each of the calls below opens something
+        self._manager.setSndDevMode(mode | pj.PJSUA_SND_DEV_NO_IMMEDIATE_OPEN)
+        self._manager.setCaptureDev(self._chosen["microphone"].number)
+        self._manager.setPlaybackDev(self._chosen[out].number)
+        with quiet():
+            self._manager.setSndDevMode(mode)
 
     def _cannot(self, out: Role, error: pj.Error) -> NoSound:
         names = {role: self._chosen[role].name for role in (("microphone", out) if out == "speaker" else (out,))}

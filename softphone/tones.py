@@ -107,6 +107,14 @@ def amplitudes(
     return {hz: round(level, 4) for hz, level in found.items() if level > floor}
 
 
+def pcm_loudness(raw: bytes) -> float:
+    """RMS of 16 bit samples, 0..1; 0 for none."""
+    samples = array("h", raw[: len(raw) // 2 * 2])
+    if sys.byteorder == "big":
+        samples.byteswap()
+    return math.sqrt(sum(one * one for one in samples) / len(samples)) / 32768 if samples else 0.0
+
+
 def pcm_amplitudes(pcm: bytes, frequencies: Iterable[int], floor: float = FLOOR) -> dict[int, float]:
     """The same over 16 bit little-endian mono bytes of 8 kHz."""
     import numpy as np

@@ -40,6 +40,7 @@ class Pulse:
 
     folder: Path
     playing: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    daemon: subprocess.Popen[bytes] | None = None
 
     @property
     def socket(self) -> Path:
@@ -55,6 +56,42 @@ class Pulse:
         folders = dict.fromkeys(own.split(), str(self.folder))
         nobody = f"unix:path={self.folder}/nobody"
         return {**folders, "PULSE_SERVER": f"unix:{self.socket}", "DBUS_SESSION_BUS_ADDRESS": nobody}
+
+    def start(self) -> None:
+        """Start the daemon and wait until its sinks are there."""
+        command = [
+            "pulseaudio",
+            "-n",
+            "--daemonize=no",
+            "--exit-idle-time=-1",
+            "--use-pid-file=no",
+            "--log-target=stderr",
+            f"--load=module-native-protocol-unix auth-anonymous=1 socket={self.socket}",
+            *(f"--load=module-null-sink sink_name={sink} rate={RATE}" for sink in SINKS),
+        ]
+        with (self.folder / "log").open("wb") as log:
+            self.daemon = subprocess.Popen(command, env={**os.environ, **self.server}, stdout=log, stderr=log)
+        end = time.monotonic() + START_S
+        while not all(sink in self.sinks() for sink in SINKS):
+            told = (self.folder / "log").read_text(errors="replace")[-1500:]
+            assert self.daemon.poll() is None, f"PulseAudio ended: {told}"
+            assert time.monotonic() < end, f"PulseAudio did not come up: {told}"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End the daemon at once, as a sound card that is pulled out, and all that plays."""
+        daemon, self.daemon = self.daemon, None
+        if daemon is not None:
+            daemon.send_signal(signal.SIGKILL)
+            daemon.wait(5)
+        self.quiet()
+        self.socket.unlink(missing_ok=True)
+
+    def sinks(self) -> str:
+        """What the daemon lists; empty while it does not answer."""
+        asked = ["pactl", "list", "short", "sinks"]
+        environment = {**os.environ, **self.server}
+        return subprocess.run(asked, env=environment, check=False, capture_output=True, text=True).stdout
 
     def play(self, sink: str, hz: int, amplitude: float = 0.3) -> None:
         """Play a tone into a sink until the daemon ends."""
@@ -110,41 +147,8 @@ def running_pulse() -> Iterator[Pulse]:
         devices = {"microphone": "microphone.monitor", "speaker": "speaker", "ringer": "ringer"}
         text = "".join(PCM.format(name=n, socket=pulse.socket, device=d) for n, d in devices.items())
         (pulse.folder / "asound.conf").write_text(text)
-        sinks = [f"--load=module-null-sink sink_name={sink} rate={RATE}" for sink in SINKS]
-        command = [
-            "pulseaudio",
-            "-n",
-            "--daemonize=no",
-            "--exit-idle-time=-1",
-            "--use-pid-file=no",
-            "--log-target=stderr",
-            f"--load=module-native-protocol-unix auth-anonymous=1 socket={pulse.socket}",
-            *sinks,
-        ]
-        with (pulse.folder / "log").open("wb") as log:
-            daemon = subprocess.Popen(command, env={**os.environ, **pulse.server}, stdout=log, stderr=log)
         try:
-            _until_up(pulse, daemon)
+            pulse.start()
             yield pulse
         finally:
-            pulse.quiet()
-            daemon.send_signal(signal.SIGKILL)
-            daemon.wait(5)
-
-
-def _until_up(pulse: Pulse, daemon: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + START_S
-    while True:
-        asked = subprocess.run(
-            ["pactl", "list", "short", "sinks"],
-            env={**os.environ, **pulse.server},
-            check=False,
-            capture_output=True,
-            text=True,
-        )
-        if all(sink in asked.stdout for sink in SINKS):
-            return
-        told = (pulse.folder / "log").read_text(errors="replace")[-1500:]
-        assert daemon.poll() is None, f"PulseAudio ended: {told}"
-        assert time.monotonic() < end, f"PulseAudio did not come up: {told}"
-        time.sleep(0.05)
+            pulse.stop()
