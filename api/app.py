@@ -12,12 +12,39 @@ from fastapi.routing import APIRoute
 from api import errors
 from api.auth.permissions import PREFIX, needed
 from api.errors import ErrorAnswer
-from api.routes import calls, extensions, health, queues, recordings, records, seats, sip_codes
+from api.routes import (
+    calls,
+    configuration,
+    extensions,
+    handling,
+    health,
+    information,
+    lists,
+    prompts,
+    queues,
+    recordings,
+    records,
+    seats,
+    sip_codes,
+)
 from api.routes.common import authorize
 from api.services import Services
 
 VERSION = "0.1.0"
-NOUNS = (seats, queues, calls, records, recordings, extensions, sip_codes)
+NOUNS = (
+    seats,
+    handling,
+    queues,
+    information,
+    calls,
+    records,
+    recordings,
+    extensions,
+    sip_codes,
+    configuration,
+    prompts,
+    lists,
+)
 ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorAnswer, "description": words}
     for status, words in {

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+
+from sqlalchemy.orm import Session
 
 from acd.ports import Leadership
 from cti.asterisk import AsteriskProcess
-from cti.config import AsteriskSettings
+from cti.config import AsteriskSettings, BadSettings, Did, Direction, Form, NumberRules, Shown, Trunk
+from directory import prompts
 from directory import seed as seeds
+from directory.changes import trunks_with_passwords
 from directory.definitions import read_snapshot
+from directory.model import Trunk as TrunkConfig
+from directory.sealing import CannotOpen
+from directory.service import list_extensions
 from recordings.consumer import RecordingsConsumer
 from records.consumer import RecordsConsumer
 from storage.cursors import Consumer
@@ -18,6 +26,8 @@ from storage.session import Database
 from storage.settings import Secrets, Settings, load_secrets
 
 VOICE = "voice"
+PROMPTS = "prompts"
+"""The folder of uploaded sounds below the data folder."""
 DOCTOR = "90043"
 """The extension of `ringside doctor`: nobody's, in no directory; its password is derived like any other."""
 CONSUMERS: tuple[Consumer, ...] = (RecordsConsumer(), RecordingsConsumer())
@@ -34,15 +44,86 @@ def open_database(settings: Settings) -> Database:
     return Database(settings.main_url)
 
 
-def entry_numbers(database: Database) -> tuple[str, ...]:
-    """The numbers a caller may dial: the directory's voice entry points."""
+@dataclass(frozen=True, slots=True)
+class DirectoryPart:
+    """What Asterisk's configuration takes from the directory: the numbers a caller may dial, the lines, the short codes
+    (V16) and the music."""
+
+    entries: tuple[str, ...] = ()
+    trunks: tuple[Trunk, ...] = ()
+    short_codes: tuple[tuple[str, str], ...] = ()
+    music_classes: tuple[tuple[str, str], ...] = ()
+
+
+def directory_part(session: Session, settings: Settings, secrets: Secrets) -> DirectoryPart:
+    """The directory's part as it is now. Raises BadSettings for a password that cannot be read."""
+    entries = read_snapshot(session).entries
+    try:
+        lines = trunks_with_passwords(session, secrets.sealing_key())
+    except CannotOpen as error:
+        raise BadSettings(str(error)) from None
+    return DirectoryPart(
+        entries=tuple(entry.id for entry in entries if entry.medium == VOICE and entry.id.isdigit()),
+        trunks=tuple(trunk_of(trunk, password) for trunk, password in lines),
+        short_codes=tuple((one.short_code, one.number) for one in list_extensions(session) if one.short_code),
+        music_classes=prompts.music_classes(session, settings.data_dir / PROMPTS),
+    )
+
+
+def trunk_of(given: TrunkConfig, password: str) -> Trunk:
+    """The directory's line as Asterisk's."""
+    rules = given.rules
+    return Trunk(
+        name=given.id,
+        address=given.address,
+        username=given.username,
+        password=password,
+        registers=given.registers,
+        direction=Direction(given.direction),
+        transport=given.transport,
+        codecs=given.codecs,
+        number=given.number,
+        shown=Shown(given.shown),
+        listed=given.listed,
+        dids=tuple(Did(did.number, did.entry) for did in given.dids),
+        entry=given.entry,
+        match=given.match,
+        rules=NumberRules(
+            rules.country_code,
+            rules.national_prefix,
+            rules.international_prefixes,
+            rules.bare_international,
+            Form(rules.sent),
+        ),
+        from_user=given.from_user,
+        from_domain=given.from_domain,
+        srtp=given.srtp,
+        max_calls=given.cap,
+        qualify_s=given.qualify_s,
+        expiry_s=given.expiry_s,
+    )
+
+
+def read_part(database: Database, settings: Settings, secrets: Secrets) -> DirectoryPart:
+    """As `directory_part`, in a transaction of its own. Blocking."""
     with database.read() as session:
-        entries = read_snapshot(session).entries
-    return tuple(entry.id for entry in entries if entry.medium == VOICE and entry.id.isdigit())
+        return directory_part(session, settings, secrets)
 
 
-def asterisk_settings(settings: Settings, secrets: Secrets, entries: tuple[str, ...]) -> AsteriskSettings:
-    """Our settings as Asterisk's."""
+def sounds_folder(settings: Settings) -> Path:
+    """Where Asterisk's sounds lie; ours below it in prompts.FOLDER."""
+    return settings.data_dir / "asterisk/data/sounds"
+
+
+def place_prompts(database: Database, settings: Settings) -> int:
+    """Asterisk has every prompt of the directory afterwards; how many it lacked. Blocking. Raises OSError."""
+    with database.read() as session:
+        return prompts.place(session, settings.data_dir / PROMPTS, sounds_folder(settings) / prompts.FOLDER)
+
+
+def asterisk_settings(settings: Settings, secrets: Secrets, part: DirectoryPart | None = None) -> AsteriskSettings:
+    """Our settings as Asterisk's. Raises BadSettings."""
+    part = part or DirectoryPart()
     # What RINGSIDE_ASTERISK names, tools/setup has put under asterisk_root: it need not be on the path.
     return AsteriskSettings(
         root="" if settings.asterisk_root == Path("/") else str(settings.asterisk_root),
@@ -57,7 +138,10 @@ def asterisk_settings(settings: Settings, secrets: Secrets, entries: tuple[str, 
         rtp_end=settings.rtp_end,
         ari_password=secrets.ari_password,
         ami_password=secrets.ami_password,
-        entries=entries,
+        entries=part.entries,
+        trunks=part.trunks,
+        short_codes=part.short_codes,
+        music_classes=part.music_classes,
         emergency_numbers=settings.emergency_numbers,
         emergency_dial=settings.emergency_dial,
         default_region=settings.default_region,
@@ -68,12 +152,12 @@ def asterisk_settings(settings: Settings, secrets: Secrets, entries: tuple[str, 
 
 def asterisk_of(settings: Settings) -> AsteriskProcess:
     """The Asterisk of this installation, running or not. Blocking."""
-    database = open_database(settings)
+    database, secrets = open_database(settings), load_secrets(settings)
     try:
-        entries = entry_numbers(database)
+        part = read_part(database, settings, secrets)
     finally:
         database.close()
-    return AsteriskProcess(asterisk_settings(settings, load_secrets(settings), entries))
+    return AsteriskProcess(asterisk_settings(settings, secrets, part))
 
 
 def leadership_of(settings: Settings) -> Leadership:
@@ -88,6 +172,6 @@ def seed(settings: Settings, demo: bool) -> None:
     database = open_database(settings)
     try:
         with database.write() as session:
-            (seeds.seed_demo if demo else seeds.seed_basics)(session)
+            (seeds.seed_demo if demo else seeds.seed_basics)(session, settings.default_region)
     finally:
         database.close()

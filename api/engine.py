@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from acd.core.codec import plain
 from acd.core.facts import PhoneReached, Recorded, SeatGone, SeatProfileChanged
 from acd.core.model import Micros, SeatProfile, State
 from acd.ports import Fenced
@@ -20,21 +21,34 @@ from acd.runtime import Runtime
 from api import gateway
 from api.bootstrap import (
     DOCTOR,
+    DirectoryPart,
     asterisk_settings,
-    entry_numbers,
     leadership_of,
     open_database,
     open_log,
+    place_prompts,
+    read_part,
 )
 from api.children import say_ready
+from api.hours import HoursKeeper
 from api.live import COMMITTED
 from api.signals import until_told_to_stop
 from cti.agi import AgiServer
 from cti.ami import Ami, AmiError, AmiGone
-from cti.config import AsteriskSettings
-from cti.provisioning import Extension, FallbackMembers, PhoneKind, Provisioning, ProvisioningFailed, http_call
+from cti.asterisk import AsteriskFailed, AsteriskProcess, AsteriskStale
+from cti.config import AsteriskSettings, BadSettings
+from cti.provisioning import (
+    Extension,
+    FallbackMembers,
+    PhoneKind,
+    Provisioning,
+    ProvisioningFailed,
+    http_call,
+    registered_phones,
+)
 from cti.telephony import AsteriskTelephony
 from directory.definitions import DirectoryConfiguration
+from directory.dialling import DirectoryDialPlans
 from directory.plans import DirectoryPlans
 from directory.service import list_extensions, seat_names
 from storage.bus import CallFailed, UnixHub
@@ -142,13 +156,18 @@ class EngineProcess:
             configuration=DirectoryConfiguration(self._database),
             day_of=lambda at: day_of(settings, at),
         )
-        entries = entry_numbers(self._database)
-        self._asterisk: AsteriskSettings = asterisk_settings(settings, self._secrets, entries)
-        plans = DirectoryPlans(self._database)
-        self._agi = AgiServer(self._asterisk, self.runtime, plans)
-        self._telephony = AsteriskTelephony(
-            self._asterisk, self.runtime, plans, self._book, on_replaced=self._stepping_down.set
+        self._part = read_part(self._database, settings, self._secrets)
+        self._taken_up: DirectoryPart | None = None
+        self._asterisk: AsteriskSettings = asterisk_settings(settings, self._secrets, self._part)
+        plans = DirectoryPlans(self._database, region=settings.default_region)
+        dial_plans = DirectoryDialPlans(
+            self._database, region=settings.default_region, emergency=settings.emergency_numbers
         )
+        self._agi = AgiServer(self._asterisk, self.runtime, plans, trunks=lambda: self._part.trunks)
+        self._telephony = AsteriskTelephony(
+            self._asterisk, self.runtime, plans, self._book, dial_plans, on_replaced=self._stepping_down.set
+        )
+        self._hours = HoursKeeper(self._database, self.runtime)
         self._provisioned: dict[str, Extension] = {}
         self._asterisk_started = ""
 
@@ -179,6 +198,7 @@ class EngineProcess:
             asyncio.create_task(self.runtime.run(), name="runtime"),
             asyncio.create_task(self._keep_provisioned(), name="provision"),
             asyncio.create_task(self._keep_members(), name="members"),
+            asyncio.create_task(self._hours.run(), name="hours"),
             asyncio.create_task(self._stepping_down.wait(), name="stand down"),
             asyncio.create_task(until_told_to_stop(), name="stop"),
         }
@@ -209,7 +229,17 @@ class EngineProcess:
                 return gateway.reply_to(reply, self._seq)
             case "stats":
                 return self._stats()
-        raise CallFailed("unknown_method", f"the engine knows ping, submit and stats, not {method[:40]}")
+            case "phones":
+                return {"phones": await self._phones()}
+        raise CallFailed("unknown_method", f"the engine knows ping, submit, stats and phones, not {method[:40]}")
+
+    async def _phones(self) -> dict[str, dict[str, Any]]:
+        try:
+            async with Ami(self._asterisk) as ami:
+                found = await registered_phones(ami)
+        except (AmiGone, AmiError, OSError) as error:
+            raise CallFailed("asterisk_away", "Asterisk does not answer; the phones' state is not known") from error
+        return {number: plain(state) for number, state in found.items()}
 
     def _stats(self) -> dict[str, Any]:
         counters = self.runtime.counters
@@ -233,8 +263,10 @@ class EngineProcess:
             await self._provision()
 
     async def _provision(self) -> None:
-        """Make Asterisk's extensions those of the directory; what cannot be done now is done at the next look."""
+        """Make Asterisk's extensions, lines and prompts those of the directory; what cannot be done now is done at the
+        next look."""
         try:
+            await asyncio.to_thread(self._take_up_part)
             wanted = await asyncio.to_thread(self._wanted_extensions)
             provisioning = Provisioning(http_call(self._asterisk), qualify_s=self._asterisk.qualify_s)
             started = await provisioning.started()
@@ -251,6 +283,19 @@ class EngineProcess:
                 self._provisioned.pop(gone, None)
         except (OSError, ProvisioningFailed, SQLAlchemyError, ValueError) as error:
             log.warning("extensions_not_provisioned", error=str(error))
+
+    def _take_up_part(self) -> None:
+        """Lines, entry numbers, short codes and music that changed, while calls go on. Blocking."""
+        place_prompts(self._database, self._settings)
+        try:
+            part = read_part(self._database, self._settings, self._secrets)
+            if part == self._taken_up:
+                return
+            AsteriskProcess(asterisk_settings(self._settings, self._secrets, part)).refresh()
+        except (BadSettings, AsteriskStale, AsteriskFailed) as error:
+            log.warning("lines_not_taken_up", error=str(error))
+            return
+        self._part = self._taken_up = part
 
     def _wanted_extensions(self) -> dict[str, Extension]:
         with self._database.read() as session:

@@ -17,7 +17,9 @@ from acd.core.reply import Code, Refused
 from api.words import Words, words_for_header
 
 LARGEST_REQUEST = 64 * 1024
-"""Bytes; the largest body this API has is under 1 KiB."""
+"""Bytes; most bodies of this API are under 1 KiB."""
+LARGER: Mapping[str, int] = {"/api/v1/configuration": 4 * 1024 * 1024, "/api/v1/prompts": 8 * 1024 * 1024}
+"""Paths that take more: a whole directory, a sound of four minutes of CD quality."""
 
 
 class ErrorBody(BaseModel):
@@ -60,6 +62,16 @@ STATUS_OF: Mapping[Code, HTTPStatus] = {
     Code.DISPOSITION_REQUIRED: HTTPStatus.CONFLICT,
     Code.OUTBOUND_NOT_ALLOWED: HTTPStatus.FORBIDDEN,
     Code.DIRECT_NOT_ACCEPTED: HTTPStatus.FORBIDDEN,
+    Code.TRANSFER_NOT_ACCEPTED: HTTPStatus.CONFLICT,
+    Code.NOT_SERVING: HTTPStatus.CONFLICT,
+    Code.WRONG_SHAPE: HTTPStatus.CONFLICT,
+    Code.NO_ROUTE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Code.QUEUE_CLOSED: HTTPStatus.CONFLICT,
+    Code.LINE_CAP: HTTPStatus.CONFLICT,
+    Code.UNKNOWN_TRUNK: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Code.NOT_RECORDED: HTTPStatus.CONFLICT,
+    Code.NOT_WATCHING: HTTPStatus.CONFLICT,
+    Code.PHONE_UNREACHABLE: HTTPStatus.CONFLICT,
     Code.BAD_INPUT: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 """The core's refusals as HTTP; a test sees to it that none is missing."""
@@ -152,19 +164,20 @@ class SizeLimit:
         await self.app(scope, replay, send)
 
     async def _body(self, request: Request, receive: Receive) -> bytes | None:
+        largest = LARGER.get(request.scope["path"], self.largest)
         declared = request.headers.get("content-length", "0")
-        if not (declared.isascii() and declared.isdigit()) or int(declared[:20]) > self.largest:
+        if not (declared.isascii() and declared.isdigit()) or int(declared[:20]) > largest:
             return None
         parts = bytearray()
         while True:
             message = await receive()
             parts += message.get("body", b"")
-            if len(parts) > self.largest:
+            if len(parts) > largest:
                 return None
             if message["type"] != "http.request" or not message.get("more_body", False):
                 return bytes(parts)
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         words = words_for_header(Request(scope).headers.get("accept-language", ""))
-        error = ApiError(413, "too_large", details={"largest": self.largest})
+        error = ApiError(413, "too_large", details={"largest": LARGER.get(scope["path"], self.largest)})
         await answer(words, error)(scope, receive, send)

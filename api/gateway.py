@@ -3,6 +3,7 @@
 submit  {kind, body, by, via}  ->  {done: {item, offer, note}} or {refused: {code, say}}, with {seq}
 ping    {}                     ->  {pid, seq}
 stats   {}                     ->  figures of the engine, see api.engine
+phones  {}                     ->  {phones: {extension: state}}, as Asterisk has them now
 """
 
 from __future__ import annotations
@@ -16,17 +17,26 @@ from typing import Any, Protocol
 
 from acd.core.codec import dump, kind_of, load_input
 from acd.core.inputs import (
+    CallHungUp,
+    ConsultAsked,
     DispositionSaved,
     Input,
     ItemArrived,
     ItemClosed,
     ItemPicked,
     MessageNoted,
+    MoveMade,
+    OutboundAsked,
+    PauseAsked,
+    ResumeAsked,
     SeatSignedIn,
     SeatSignedOut,
     ServiceEnded,
     ShiftChanged,
     StatusChosen,
+    TransferAsked,
+    WatchAsked,
+    WatchLeft,
     WrapUpEnded,
 )
 from acd.core.reply import Code, Done, Refused, Reply
@@ -45,6 +55,15 @@ COMMANDS: tuple[type[Input], ...] = (
     ItemClosed,
     MessageNoted,
     ShiftChanged,
+    MoveMade,
+    ConsultAsked,
+    TransferAsked,
+    CallHungUp,
+    WatchAsked,
+    WatchLeft,
+    PauseAsked,
+    ResumeAsked,
+    OutboundAsked,
 )
 """What may be asked over the socket; telephone events and timers have their own way in."""
 _KINDS = frozenset(kind.__name__ for kind in COMMANDS)

@@ -33,7 +33,7 @@ def end_engine(path: Path) -> None:
 
 async def main(settings: Settings) -> None:
     """The process. It needs no database."""
-    given = asterisk_settings(settings, load_secrets(settings), ())
+    given = asterisk_settings(settings, load_secrets(settings))
     rescue = Rescue(
         given,
         partial(ping, settings.socket_path, PING_LIMIT_S),

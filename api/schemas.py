@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -60,7 +60,17 @@ class Pickup(Asked):
 
 
 class NewExtension(Asked):
+    """`kind` is softphone, desk (一般分機) or browser."""
+
     number: Number
+    kind: Literal["softphone", "desk", "browser"] = "softphone"
+    short_code: Annotated[str, StringConstraints(max_length=8, pattern=r"^[0-9*#]*$")] = ""
+
+
+class ShortCode(Asked):
+    """Empty: none."""
+
+    short_code: Annotated[str, StringConstraints(max_length=8, pattern=r"^[0-9*#]*$")]
 
 
 class Assignment(Asked):
@@ -133,10 +143,25 @@ class QueueOut(BaseModel):
     items: list[Waiting]
 
 
+class PhoneOut(BaseModel):
+    """A registered phone as Asterisk has it. `answers` null: not asked yet. `expires_at` in seconds since 1970."""
+
+    registered: bool
+    address: str
+    agent: str
+    answers: bool | None
+    round_trip_us: int
+    expires_at: int
+
+
 class ExtensionOut(BaseModel):
+    """`phone` null: not registered, or nobody can tell now."""
+
     number: str
     kind: str
     seat: str
+    short_code: str = ""
+    phone: PhoneOut | None = None
 
 
 class NewExtensionOut(ExtensionOut):

@@ -10,11 +10,14 @@ from typing import Any
 from acd.core.inputs import Input
 from acd.core.model import Micros, Seat, State
 from acd.core.reply import Done, Refused
+from acd.ports import FactLog
 from api.auth.tokens import Token, TokenStore
 from api.errors import ApiError, refused
 from api.gateway import Caller, submit
 from api.live import Live
 from api.metrics import Counted
+from directory.dialling import DirectoryDialPlans
+from directory.plans import DirectoryPlans
 from directory.service import seat_names
 from recordings.figures import Figures
 from storage.bus import CallFailed, EngineAway
@@ -59,6 +62,18 @@ class Services:
     names: Names = field(default_factory=Names)
     settings: Settings = field(default_factory=Settings)
     recordings: Callable[[], Figures | None] = lambda: None
+    log: FactLog | None = None
+
+    @property
+    def dial(self) -> DirectoryDialPlans:
+        """Who may call what."""
+        given = self.settings
+        return DirectoryDialPlans(self.database, region=given.default_region, emergency=given.emergency_numbers)
+
+    @property
+    def plans(self) -> DirectoryPlans:
+        """What entry points do with callers."""
+        return DirectoryPlans(self.database, now=self.now, region=self.settings.default_region)
 
     @property
     def state(self) -> State:
@@ -75,6 +90,14 @@ class Services:
     async def seat_names(self) -> Mapping[str, str]:
         """Seat id -> name, read again when the directory changed."""
         return await asyncio.to_thread(self.names.at, self.database, self.state.revision)
+
+    async def phones(self) -> Mapping[str, Mapping[str, Any]]:
+        """Extension -> its phone as Asterisk has it now; empty while the engine or Asterisk does not answer."""
+        try:
+            found: Mapping[str, Mapping[str, Any]] = (await self.engine.call("phones", {})).get("phones", {})
+        except (EngineAway, CallFailed):
+            return {}
+        return found
 
     async def command(self, given: Input, token: Token) -> Done:
         """Have the engine decide, and wait until our own state shows it. Raises ApiError: refused, or 503."""

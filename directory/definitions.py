@@ -1,10 +1,10 @@
-"""The directory as the core's inputs (acd.ports.Configuration), checked before anybody relies on it."""
+"""The directory as the core's inputs (acd.ports.Configuration), read from its tables."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from sqlalchemy import Table, select
@@ -15,208 +15,64 @@ from acd.core.inputs import (
     ConfigurationApplied,
     Input,
     MediumDefined,
+    MenuDefined,
     PolicySet,
     QueueDefined,
     QueueRetired,
     SeatProfileSet,
     SeatRetired,
     StatusDefined,
+    TrunkDefined,
+    TrunkRetired,
 )
 from acd.core.model import (
     MediumDef,
     MediumLimit,
     Menu,
     Policy,
-    Presence,
     QueueDef,
     SeatProfile,
     SeatQueue,
     SkillLevel,
     StatusDef,
+    TrunkDef,
 )
+from directory.checks import problems
+from directory.model import (
+    DialClass,
+    DirectoryError,
+    EntryPoint,
+    Hours,
+    OutboundCode,
+    Problem,
+    QueueHours,
+    RetiredQueue,
+    SeatClass,
+    Snapshot,
+    Trunk,
+)
+from directory.routes import settled_menu, settled_queue
 from storage import tables
 from storage.session import Database
 
+__all__ = [
+    "Definition",
+    "DirectoryConfiguration",
+    "DirectoryError",
+    "EntryPoint",
+    "Problem",
+    "RetiredQueue",
+    "Snapshot",
+    "inputs",
+    "problems",
+    "read_revision",
+    "read_snapshot",
+    "to_row",
+]
+
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class EntryPoint:
-    """What is dialled or written to, and what happens then. Its id is R2's channel account: the number, the page, the
-    mailbox. `greeting` and the menu's prompt are names of sound files."""
-
-    id: str
-    name: str
-    queue: str
-    medium: str = "voice"
-    greeting: str = ""
-    menu: Menu | None = None
-    priority: int = 0
-    needs: tuple[SkillLevel, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class RetiredQueue:
-    """A queue taken out of use; `move_to` takes those who wait there, empty means it drains."""
-
-    queue: str
-    move_to: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The whole directory at one revision."""
-
-    revision: int = 0
-    policy: Policy = Policy()
-    outbound_record: bool = True  # V2
-    media: tuple[MediumDef, ...] = ()
-    statuses: tuple[StatusDef, ...] = ()
-    skills: tuple[str, ...] = ()
-    queues: tuple[QueueDef, ...] = ()
-    retired_queues: tuple[RetiredQueue, ...] = ()
-    seats: tuple[SeatProfile, ...] = ()
-    retired_seats: tuple[str, ...] = ()
-    entries: tuple[EntryPoint, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something in the directory that cannot be applied. `code` is stable, `say` tells what to do."""
-
-    code: str
-    say: str
-
-
-class DirectoryError(ValueError):
-    """A change that the directory refuses. `code` is stable and part of the API, `say` tells what to do."""
-
-    def __init__(self, code: str, say: str) -> None:
-        super().__init__(say)
-        self.code = code
-        self.say = say
-
-
-# --- checks ----------------------------------------------------------------------------------------------------
-
-
-def _twice(values: Iterable[str]) -> Iterator[str]:
-    """Each value that occurs again, in order."""
-    seen: dict[str, bool] = {}
-    for value in values:
-        if value in seen:
-            yield value
-        seen[value] = True
-
-
-def _extension_problems(given: Snapshot) -> Iterator[Problem]:
-    for number in _twice(seat.extension for seat in given.seats if seat.extension):
-        yield Problem("extension_taken", f"extension {number} belongs to two seats: release it from one of them")
-
-
-def _seat_problems(given: Snapshot) -> Iterator[Problem]:
-    queues = {queue.id for queue in given.queues}
-    media = {medium.id: medium for medium in given.media}
-    for seat in given.seats:
-        for joined in seat.queues:
-            if joined.queue not in queues:
-                yield Problem("unknown_queue", f"seat {seat.id} serves queue {joined.queue}, which does not exist")
-        yield from _skill_problems(f"seat {seat.id}", seat.skills, given)
-        for limit in seat.limits:
-            if limit.medium not in media:
-                yield Problem("unknown_medium", f"seat {seat.id} has a limit for {limit.medium}, which does not exist")
-            elif not 0 <= limit.limit <= media[limit.medium].ceiling:
-                ceiling = media[limit.medium].ceiling
-                yield Problem(
-                    "over_ceiling", f"seat {seat.id}: {limit.medium} limit {limit.limit} is not within 0..{ceiling}"
-                )
-
-
-def _skill_problems(who: str, needs: Sequence[SkillLevel], given: Snapshot) -> Iterator[Problem]:
-    for need in needs:
-        if need.skill not in given.skills:
-            yield Problem("unknown_skill", f"{who} names skill {need.skill}, which does not exist")
-        if need.level < 1:
-            yield Problem("bad_level", f"{who}: the level of skill {need.skill} must be 1 or more")
-
-
-def _queue_problems(given: Snapshot) -> Iterator[Problem]:
-    for queue in given.queues:
-        yield from _skill_problems(f"queue {queue.id}", queue.needs, given)
-        for ring in queue.rings:
-            yield from _skill_problems(f"queue {queue.id}, relaxed", ring.needs, given)
-        if queue.ring_time <= 0 or queue.sl_threshold <= 0:
-            yield Problem("bad_time", f"queue {queue.id}: ring time and service level threshold must be above 0")
-        afters = [ring.after for ring in queue.rings]
-        if afters != sorted(afters) or any(after <= 0 for after in afters):
-            yield Problem("bad_time", f"queue {queue.id}: the rings of relaxation must come one after another")
-    known = {queue.id for queue in given.queues}
-    for retired in given.retired_queues:
-        if retired.move_to and retired.move_to not in known:
-            yield Problem("unknown_queue", f"queue {retired.queue} moves to {retired.move_to}, which does not exist")
-
-
-def _entry_problems(given: Snapshot) -> Iterator[Problem]:
-    queues = {queue.id for queue in given.queues}
-    media = {medium.id for medium in given.media}
-    for entry in given.entries:
-        if entry.queue not in queues:
-            yield Problem("unknown_queue", f"entry point {entry.id} leads to queue {entry.queue}, which does not exist")
-        if entry.medium not in media:
-            yield Problem("unknown_medium", f"entry point {entry.id} is of medium {entry.medium}, which does not exist")
-        yield from _skill_problems(f"entry point {entry.id}", entry.needs, given)
-        if entry.menu is not None:
-            yield from _menu_problems(entry.id, entry.menu, queues)
-
-
-def _menu_problems(entry: str, menu: Menu, queues: set[str]) -> Iterator[Problem]:
-    targets = [(option.digit, option.queue) for option in menu.options] + [("no key", menu.default)]
-    for digit, queue in targets:
-        if queue not in queues:
-            yield Problem(
-                "unknown_queue", f"the menu of entry point {entry} leads on {digit} to {queue}, which does not exist"
-            )
-    for option in menu.options:
-        if len(option.digit) != 1 or option.digit not in "0123456789*#":
-            yield Problem("bad_digit", f"the menu of entry point {entry}: {option.digit!r} is not a key of a phone")
-    for digit in _twice(option.digit for option in menu.options):
-        yield Problem("digit_twice", f"the menu of entry point {entry} has key {digit} twice")
-    if not menu.options or menu.tries < 1 or menu.timeout <= 0:
-        yield Problem("bad_menu", f"the menu of entry point {entry} needs a key, a try and a time-out above 0")
-
-
-def _status_problems(given: Snapshot) -> Iterator[Problem]:
-    for presence in Presence:
-        offered = [status for status in given.statuses if status.presence is presence]
-        first = [status.id for status in offered if status.after_login]
-        if offered and len(first) != 1:
-            yield Problem("status_after_login", f"exactly one {presence} status must hold after log-in, not {first}")
-
-
-def _medium_problems(given: Snapshot) -> Iterator[Problem]:
-    known = {medium.id for medium in given.media} | {"*"}
-    for medium in given.media:
-        if not 0 <= medium.limit <= medium.ceiling:
-            yield Problem("over_ceiling", f"medium {medium.id}: limit {medium.limit} is not within 0..{medium.ceiling}")
-        for other in medium.excludes + medium.wrap_up_blocks:
-            if other not in known:
-                yield Problem("unknown_medium", f"medium {medium.id} keeps away {other}, which does not exist")
-
-
-CHECKS: tuple[Callable[[Snapshot], Iterator[Problem]], ...] = (
-    _medium_problems,
-    _status_problems,
-    _queue_problems,
-    _extension_problems,
-    _seat_problems,
-    _entry_problems,
-)
-
-
-def problems(given: Snapshot) -> list[Problem]:
-    """Everything that keeps this directory from being applied; empty when it is sound."""
-    return [problem for check in CHECKS for problem in check(given)]
-
+Definition = MediumDef | StatusDef | QueueDef | Menu | EntryPoint | Hours | Trunk | OutboundCode | DialClass
+"""What a table of definitions holds a row of."""
 
 # --- the core's inputs -----------------------------------------------------------------------------------------
 
@@ -227,11 +83,14 @@ def inputs(given: Snapshot, before: Snapshot | None = None) -> list[Input]:
     ordered: list[Input] = [PolicySet(given.policy)]
     ordered += [MediumDefined(medium) for medium in given.media]
     ordered += [StatusDefined(status) for status in given.statuses]
-    ordered += [QueueDefined(queue) for queue in given.queues]
+    ordered += [TrunkDefined(TrunkDef(trunk.id, trunk.cap)) for trunk in given.trunks]
+    ordered += [QueueDefined(settled_queue(given, queue)) for queue in given.queues]
+    ordered += [MenuDefined(settled_menu(given, menu)) for menu in given.menus]
     ordered += [QueueRetired(gone.queue, gone.move_to) for gone in given.retired_queues]
     ordered += [SeatProfileSet(seat) for seat in _emptied(given, before)]
     ordered += [SeatRetired(seat) for seat in given.retired_seats]
     ordered += [SeatProfileSet(seat) for seat in given.seats]
+    ordered += [TrunkRetired(trunk) for trunk in given.retired_trunks]
     ordered.append(ConfigurationApplied(given.revision))
     return ordered
 
@@ -262,7 +121,8 @@ def read_snapshot(session: Session) -> Snapshot:
     if state is None:
         return Snapshot()
     retired = select(tables.queues.c.id, tables.queues.c.move_to).where(tables.queues.c.archived.is_(True))
-    people_gone = select(tables.people.c.id).where(tables.people.c.archived.is_(True)).order_by(tables.people.c.id)
+    hours = select(tables.queues.c.id, tables.queues.c.hours).where(tables.queues.c.archived.is_(False))
+    classes = select(tables.people.c.id, tables.people.c.dial_class).where(tables.people.c.archived.is_(False))
     return Snapshot(
         revision=state["revision"],
         policy=read(Policy, json.loads(state["policy"])),
@@ -270,12 +130,26 @@ def read_snapshot(session: Session) -> Snapshot:
         media=_defined(session, tables.media, MediumDef),
         statuses=_defined(session, tables.statuses, StatusDef),
         skills=tuple(session.scalars(select(tables.skills.c.id).order_by(tables.skills.c.id))),
+        hours=_defined(session, tables.hours, Hours),
         queues=_defined(session, tables.queues, QueueDef),
+        queue_hours=tuple(QueueHours(*row) for row in session.execute(hours.order_by(tables.queues.c.id)) if row.hours),
         retired_queues=tuple(RetiredQueue(*row) for row in session.execute(retired.order_by(tables.queues.c.id))),
+        menus=_defined(session, tables.menus, Menu),
+        trunks=_defined(session, tables.trunks, Trunk),
+        retired_trunks=_gone(session, tables.trunks),
+        codes=_defined(session, tables.outbound_codes, OutboundCode),
+        dial_classes=_defined(session, tables.dial_classes, DialClass),
         seats=_seats(session),
-        retired_seats=tuple(session.scalars(people_gone)),
+        classes=tuple(
+            SeatClass(*row) for row in session.execute(classes.order_by(tables.people.c.id)) if row.dial_class
+        ),
+        retired_seats=_gone(session, tables.people),
         entries=_defined(session, tables.entry_points, EntryPoint),
     )
+
+
+def _gone(session: Session, table: Table) -> tuple[str, ...]:
+    return tuple(session.scalars(select(table.c.id).where(table.c.archived.is_(True)).order_by(table.c.id)))
 
 
 def _defined(session: Session, table: Table, kind: type[T]) -> tuple[T, ...]:
@@ -316,7 +190,7 @@ def _grouped(
     return found
 
 
-def to_row(definition: MediumDef | StatusDef | QueueDef | EntryPoint) -> dict[str, object]:
+def to_row(definition: Definition) -> dict[str, object]:
     """The columns of a table of definitions."""
     return {"id": definition.id, "definition": dump(definition), "archived": False}
 

@@ -1,119 +1,148 @@
-"""What an entry point does with one caller (acd.ports.EntryPlans): three small queries, the definitions cached."""
+"""What an entry point does with one caller (acd.ports.EntryPlans): a few small queries, the definitions cached."""
 
 from __future__ import annotations
 
-import secrets
 import threading
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-from sqlalchemy import insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from acd.core.model import EntryPlan
-from acd.ports import AddressSeen, CallerNumber
-from directory.definitions import EntryPoint, Snapshot, read_revision, read_snapshot
+from acd.core.model import Destination, EntryPlan, Micros, Outcome, Route
+from acd.ports import AddressSeen, DialRefused
+from directory import callers
+from directory.calendar import Opening, opening
+from directory.callers import PHONE, RAW_LENGTH, KnownAddress, keep_address, printable
+from directory.definitions import read_revision, read_snapshot
+from directory.dial_rules import CALLBACK, callback_route
+from directory.model import EntryPoint, Snapshot
+from directory.routes import settled
 from storage import tables
 from storage.session import Database
 
-PHONE = "phone"
-RAW_LENGTH = 64
-NAME_LENGTH = 100
+__all__ = ["CALLBACK", "PHONE", "CallerKnown", "DirectoryPlans", "KnownAddress", "keep_address", "plan_for"]
 
 
 @dataclass(frozen=True, slots=True)
-class KnownAddress:
-    """An address of a customer: its opaque id, which facts hold, and the contact it belongs to, if known."""
+class CallerKnown:
+    """What is known of a caller when his plan is made. `number` is E.164 where it is one, "" when none is shown."""
 
-    id: str
-    contact: str = ""
+    address: KnownAddress = field(default_factory=lambda: KnownAddress(""))
+    number: str = ""
+    last_seat: str = ""
+    blacklisted: bool = False
+    vip: int = 0
+    trunk: str = ""
 
 
-def plan_for(entry: EntryPoint, revision: int, address: KnownAddress, last_seat: str) -> EntryPlan:
-    """The plan of an entry point for one address. Pure."""
+def plan_for(given: Snapshot, entry: EntryPoint, caller: CallerKnown, at: Micros, region: str) -> EntryPlan:
+    """The plan of an entry point for one caller at one moment. Pure: blacklist, then hours, then the greeting."""
+    greeting, start, refuse = _beginning(given, entry, caller, at)
     return EntryPlan(
         entry=entry.id,
-        revision=revision,
+        revision=given.revision,
         queue=entry.queue,
         medium=entry.medium,
-        greeting=entry.greeting,
-        menu=entry.menu,
-        priority=entry.priority,
+        greeting=greeting,
+        start=settled(given, start),
+        priority=entry.priority + caller.vip,
         needs=entry.needs,
-        address=address.id,
-        contact=address.contact,
-        last_seat=last_seat,
+        address=caller.address.id,
+        contact=caller.address.contact,
+        last_seat=caller.last_seat,
+        refuse=refuse,
+        trunk=caller.trunk,
+        callback=_callback(given, entry, caller, region),
     )
 
 
-def keep_address(session: Session, caller: CallerNumber, kind: str = PHONE) -> KnownAddress:
-    """The address of this number, kept at its first sight. The same raw and E.164 form is the same address; a caller
-    who shows no number has none (an empty id), so two of them are never taken for one person."""
-    raw, e164 = _printable(caller.raw, RAW_LENGTH), _printable(caller.e164, RAW_LENGTH)
-    if not raw and not e164:
-        return KnownAddress("")
-    known = find_address(session, kind, raw, e164)
-    if known is not None:
-        return known
-    made = KnownAddress(f"a-{secrets.token_hex(8)}")
-    name = _printable(caller.name, NAME_LENGTH)
-    row = {"id": made.id, "kind": kind, "raw": raw, "e164": e164, "name": name, "contact": ""}
-    try:
-        with session.begin_nested():
-            session.execute(insert(tables.addresses).values(**row))
-    except IntegrityError:  # somebody else kept it between the look and the insert
-        return find_address(session, kind, raw, e164) or made
-    return made
+def _beginning(
+    given: Snapshot, entry: EntryPoint, caller: CallerKnown, at: Micros
+) -> tuple[str, Destination | None, Outcome | None]:
+    if caller.blacklisted:
+        return entry.refused_prompt, None, Outcome.BLACKLISTED
+    now = opening_of(given, entry.hours, at)
+    if now is Opening.OPEN:
+        return entry.greeting, entry.start, None
+    prompt = (entry.break_prompt if now is Opening.BREAK else "") or entry.closed_prompt
+    return prompt, entry.closed, None if entry.closed else Outcome.CLOSED
 
 
-def find_address(session: Session, kind: str, raw: str, e164: str) -> KnownAddress | None:
-    """The address kept for this number, if any."""
-    table = tables.addresses.c
-    found = select(table.id, table.contact).where(table.kind == kind, table.raw == raw, table.e164 == e164)
-    row = session.execute(found).one_or_none()
-    return None if row is None else KnownAddress(row.id, row.contact)
+def opening_of(given: Snapshot, hours: str, at: Micros) -> Opening:
+    """What those hours say; open where none are named."""
+    found = given.hours_named(hours)
+    return Opening.OPEN if found is None else opening(found, at)
 
 
-def last_seat(session: Session, address: str) -> str:
-    """Who served this address last, as the records consumer keeps it; empty when nobody did."""
-    if not address:
-        return ""
-    kept = select(tables.last_seats.c.seat).where(tables.last_seats.c.address == address)
-    return session.execute(kept).scalar() or ""
+def _callback(given: Snapshot, entry: EntryPoint, caller: CallerKnown, region: str) -> Route | None:
+    if not entry.callback or not caller.number or caller.blacklisted:
+        return None
+    found = callback_route(given, entry.callback, caller.number, caller.address.id, region)
+    return None if isinstance(found, DialRefused) else found
 
 
-def _printable(given: str, length: int) -> str:
-    """Bounded and without control characters, whatever came in from the network."""
-    return "".join(letter for letter in given[: 4 * length] if letter.isprintable())[:length]
+def _wall() -> Micros:
+    return time.time_ns() // 1000
 
 
 class DirectoryPlans:
     """acd.ports.EntryPlans on the directory's tables. Safe to call from several threads."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, *, now: Callable[[], Micros] = _wall, region: str = "TW") -> None:
+        """`now` decides hours and the blacklist; `region` reads numbers without a country code."""
+        self._database, self._now, self._region = database, now, region
         self._lock = threading.Lock()
         self._cached = Snapshot()
-        self._entries: dict[str, EntryPoint] = {}
 
     def plan(self, seen: AddressSeen) -> EntryPlan | None:
         """The plan, or None for an entry point that does not exist. Keeps the address and gives its id in it."""
+        at = self._now()
+        raw, e164 = printable(seen.caller.raw, RAW_LENGTH), printable(seen.caller.e164, RAW_LENGTH)
         with self._database.read() as session:
-            entry, revision = self._entry(session, seen.entry)
-            raw, e164 = _printable(seen.caller.raw, RAW_LENGTH), _printable(seen.caller.e164, RAW_LENGTH)
-            address = find_address(session, PHONE, raw, e164) if entry is not None else None
-            seat = last_seat(session, address.id) if address is not None else ""
-        if entry is None:
-            return None
+            given = self._snapshot(session)
+            entry = given.entry(seen.entry)
+            if entry is None:
+                return None
+            address = callers.find_address(session, PHONE, raw, e164)
+            known = self._known(session, address, e164, at, seen.trunk)
         if address is None:
             with self._database.write() as session:
-                address = keep_address(session, seen.caller)
-        return plan_for(entry, revision, address, seat)
+                known = self._known(session, keep_address(session, seen.caller), e164, at, seen.trunk)
+        return plan_for(given, entry, known, at, self._region)
 
-    def _entry(self, session: Session, entry: str) -> tuple[EntryPoint | None, int]:
+    def plan_of(self, entry_id: str, address: str) -> EntryPlan | None:
+        """The plan for somebody whose address is known already (a transfer); None without that entry point."""
+        at = self._now()
+        with self._database.read() as session:
+            given = self._snapshot(session)
+            entry = given.entry(entry_id)
+            if entry is None:
+                return None
+            e164 = select(tables.addresses.c.e164).where(tables.addresses.c.id == address)
+            number = session.execute(e164).scalar() or ""
+            known = self._known(session, callers.contact_of(session, address), number, at, "")
+        return plan_for(given, entry, known, at, self._region)
+
+    def known(self, session: Session, raw: str, e164: str, at: Micros) -> CallerKnown:
+        """What is known of a number that has not called now (dry runs); nothing is kept."""
+        return self._known(session, callers.find_address(session, PHONE, raw, e164), e164, at, "")
+
+    def _known(self, session: Session, address: KnownAddress | None, e164: str, at: Micros, trunk: str) -> CallerKnown:
+        one = address or KnownAddress("")
+        return CallerKnown(
+            address=one,
+            number=e164,
+            last_seat=callers.last_seat(session, one.id),
+            blacklisted=callers.is_blocked(session, one.id, e164, at),
+            vip=callers.vip_priority(session, one.id, e164),
+            trunk=trunk,
+        )
+
+    def _snapshot(self, session: Session) -> Snapshot:
         revision = read_revision(session)
         with self._lock:
             if self._cached.revision != revision:
                 self._cached = read_snapshot(session)
-                self._entries = {one.id: one for one in self._cached.entries}
-            return self._entries.get(entry), self._cached.revision
+            return self._cached

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from acd.core.codec import dump
 from acd.core.model import (
     SECOND,
+    Destination,
     Menu,
     MenuOption,
     QueueDef,
@@ -17,12 +18,15 @@ from acd.core.model import (
     SeatQueue,
     SkillLevel,
     Strategy,
+    Way,
     WrapUpEnding,
     WrapUpRule,
 )
-from directory import service
+from directory import changes, service
 from directory.catalog import MEDIA, POLICY, STATUSES
-from directory.definitions import EntryPoint, read_revision
+from directory.definitions import read_revision
+from directory.dial_rules import CALLBACK, FORWARD
+from directory.model import DialClass, EntryPoint
 from storage import tables
 
 SERVICE, SALES, VIP = "service", "sales", "vip"
@@ -60,20 +64,16 @@ QUEUES: tuple[QueueDef, ...] = (
 VIP_PRIORITY = 60
 """With the policy's weight of a second a point, a VIP stands as if he had come a minute earlier (D19)."""
 
+MENU = Menu(
+    id="main",
+    prompt="vm-press",
+    options=(MenuOption("1", Destination(Way.QUEUE, SERVICE)), MenuOption("2", Destination(Way.QUEUE, SALES))),
+    default=Destination(Way.QUEUE, SERVICE),
+    timeout=4 * SECOND,
+    tries=1,
+)
 ENTRIES: tuple[EntryPoint, ...] = (
-    EntryPoint(
-        id="81",
-        name="客服專線",
-        queue=SERVICE,
-        greeting="hello",
-        menu=Menu(
-            prompt="vm-press",
-            options=(MenuOption("1", SERVICE), MenuOption("2", SALES)),
-            default=SERVICE,
-            timeout=4 * SECOND,
-            tries=1,
-        ),
-    ),
+    EntryPoint(id="81", name="客服專線", queue=SERVICE, greeting="hello", start=Destination(Way.MENU, MENU.id)),
     EntryPoint(id="82", name="銷售專線", queue=SALES, greeting="hello"),
     EntryPoint(id="83", name="貴賓專線", queue=VIP, priority=VIP_PRIORITY),
     EntryPoint(id="web", name="網頁客服", queue=SERVICE, medium="chat"),
@@ -100,22 +100,39 @@ AGENTS: tuple[SeatProfile, ...] = (
 NAMES = ("陳怡君", "林志豪", "黃淑芬", "張家豪", "李美玲", "王建國")
 
 
-def seed_basics(session: Session) -> bool:
-    """Statuses, media and policy of a new installation. False when a directory is there already: nothing changes."""
+NATIONAL = "national"
+
+
+def dial_classes(region: str) -> tuple[DialClass, ...]:
+    """What a new installation has: nothing at all, and the numbers of its own country that cost nothing extra; callers
+    may be called back and led there within the country."""
+    return (
+        DialClass("internal", "只撥分機"),
+        DialClass(NATIONAL, "國內", allow=(region,)),
+        DialClass(CALLBACK, "回電", allow=(region,)),
+        DialClass(FORWARD, "轉接外線", allow=(region,)),
+    )
+
+
+def seed_basics(session: Session, region: str = "TW") -> bool:
+    """Statuses, media, dial classes and policy of a new installation. False when a directory is there already: nothing
+    changes."""
     if read_revision(session):
         return False
     for medium in MEDIA:
         service.keep(session, tables.media, medium)
     for status in STATUSES:
         service.keep(session, tables.statuses, status)
+    for dial_class in dial_classes(region):
+        service.keep(session, tables.dial_classes, dial_class)
     service.changed(session)
     session.execute(update(tables.directory_state).values(policy=dump(POLICY)))
     return True
 
 
-def seed_demo(session: Session) -> bool:
+def seed_demo(session: Session, region: str = "TW") -> bool:
     """The demo's queues, agents, extensions and entry points. False when they are there already."""
-    seed_basics(session)
+    seed_basics(session, region)
     if session.execute(select(tables.people.c.id).where(tables.people.c.id == AGENTS[0].id)).scalar() is not None:
         return False
     known = frozenset(session.scalars(select(tables.skills.c.id)))
@@ -127,6 +144,8 @@ def seed_demo(session: Session) -> bool:
     for agent, name in zip(AGENTS, NAMES, strict=True):
         service.create_extension(session, agent.extension)
         service.create_seat(session, agent, name)
+        service.set_dial_class(session, agent.id, NATIONAL)
+    changes.put_menu(session, MENU)
     for entry in ENTRIES:
         service.put_entry_point(session, entry)
     return True

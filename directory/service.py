@@ -12,13 +12,8 @@ from sqlalchemy.orm import Session
 
 from acd.core.codec import dump
 from acd.core.model import MediumDef, MediumLimit, Policy, QueueDef, SeatProfile, SeatQueue, SkillLevel, StatusDef
-from directory.definitions import (
-    DirectoryError,
-    EntryPoint,
-    problems,
-    read_snapshot,
-    to_row,
-)
+from directory.definitions import Definition, problems, read_snapshot, to_row
+from directory.model import DirectoryError, EntryPoint
 from storage import tables
 
 ID_LENGTH = 64
@@ -28,6 +23,9 @@ SAFE_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 
 
 EXTENSION_KINDS = ("softphone", "desk", "browser")
+DESK = "desk"
+"""A hardphone, 一般分機."""
+SHORT_CODE = frozenset("0123456789*#")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +37,7 @@ class Extension:
     kind: str = "softphone"
     person: str = ""
     generation: int = 1
+    short_code: str = ""
 
 
 # --- people ----------------------------------------------------------------------------------------------------
@@ -59,7 +58,7 @@ def create_seat(session: Session, profile: SeatProfile, name: str) -> None:
 
     Raises DirectoryError seat_exists: ids are never used again, not even of those who left.
     """
-    _check_id(profile.id)
+    check_id(profile.id)
     if session.execute(select(tables.people.c.id).where(tables.people.c.id == profile.id)).scalar() is not None:
         raise DirectoryError("seat_exists", f"seat id {profile.id} was given before; ids are never used again")
     session.execute(insert(tables.people).values(**_person(profile), name=_name(name), archived=False))
@@ -76,6 +75,24 @@ def set_seat(session: Session, profile: SeatProfile, name: str = "") -> None:
         session.execute(update(tables.people).where(tables.people.c.id == profile.id).values(name=_name(name)))
     _keep_parts(session, profile)
     changed(session)
+
+
+def keep_seat(session: Session, profile: SeatProfile, name: str, dial_class: str) -> None:
+    """A new or changed seat with its parts; the directory is not checked yet. Raises DirectoryError seat_exists for one
+    that left before, unknown_extension, extension_taken."""
+    people = tables.people.c
+    gone = session.execute(select(people.archived).where(people.id == profile.id)).scalar()
+    if gone:
+        raise DirectoryError("seat_exists", f"seat id {profile.id} was given before; ids are never used again")
+    row = {**_person(profile), "dial_class": dial_class}
+    if gone is None:
+        check_id(profile.id)
+        session.execute(insert(tables.people).values(**row, name=_name(name), archived=False))
+    else:
+        session.execute(update(tables.people).where(people.id == profile.id).values(**row))
+        if name:
+            session.execute(update(tables.people).where(people.id == profile.id).values(name=_name(name)))
+    _keep_parts(session, profile)
 
 
 def archive_seat(session: Session, seat: str) -> None:
@@ -96,8 +113,15 @@ def set_membership(session: Session, seat: str, queues: Sequence[SeatQueue]) -> 
 def set_skills(session: Session, seat: str, skills: Sequence[SkillLevel]) -> None:
     """The skills a seat has from now on; new names join the list of skills."""
     _known_person(session, seat)
-    _keep_skills(session, skills)
+    keep_skills(session, skills)
     _replace(session, tables.person_skills, seat, _skill_rows(skills))
+    changed(session)
+
+
+def set_dial_class(session: Session, seat: str, dial_class: str) -> None:
+    """Which numbers outside a seat may call; "" = none. Raises DirectoryError unknown_seat, unknown_dial_class."""
+    _known_person(session, seat)
+    session.execute(update(tables.people).where(tables.people.c.id == seat).values(dial_class=dial_class))
     changed(session)
 
 
@@ -110,7 +134,7 @@ def _person(profile: SeatProfile) -> dict[str, object]:
 
 
 def _keep_parts(session: Session, profile: SeatProfile) -> None:
-    _keep_skills(session, profile.skills)
+    keep_skills(session, profile.skills)
     _replace(session, tables.person_queues, profile.id, _queue_rows(profile.queues))
     _replace(session, tables.person_skills, profile.id, _skill_rows(profile.skills))
     _replace(session, tables.person_limits, profile.id, _limit_rows(profile.limits))
@@ -147,18 +171,19 @@ def _known_person(session: Session, seat: str) -> None:
 
 def create_skill(session: Session, skill: str, name: str = "") -> None:
     """A skill that seats may have and queues may need. Again: its name is replaced."""
-    _check_id(skill)
-    _keep_skills(session, (SkillLevel(skill),))
+    check_id(skill)
+    keep_skills(session, (SkillLevel(skill),))
     if name:
         session.execute(update(tables.skills).where(tables.skills.c.id == skill).values(name=_name(name)))
     changed(session)
 
 
-def _keep_skills(session: Session, skills: Sequence[SkillLevel]) -> None:
+def keep_skills(session: Session, skills: Sequence[SkillLevel]) -> None:
+    """Skills that are not known yet join the list."""
     known = frozenset(session.scalars(select(tables.skills.c.id)))
     for has in skills:
         if has.skill not in known:
-            _check_id(has.skill)
+            check_id(has.skill)
             session.execute(insert(tables.skills).values(id=has.skill, name=has.skill))
 
 
@@ -168,31 +193,99 @@ def _keep_skills(session: Session, skills: Sequence[SkillLevel]) -> None:
 def list_extensions(session: Session) -> list[Extension]:
     """The pool, by number."""
     columns = tables.extensions.c
-    found = select(columns.number, columns.kind, columns.person_id, columns.generation).order_by(columns.number)
-    rows = session.execute(found)
-    return [Extension(number, kind, person or "", generation) for number, kind, person, generation in rows]
+    found = select(columns.number, columns.kind, columns.person_id, columns.generation, columns.short_code)
+    rows = session.execute(found.order_by(columns.number))
+    return [
+        Extension(number, kind, person or "", generation, short) for number, kind, person, generation, short in rows
+    ]
 
 
-def create_extension(session: Session, number: str, kind: str = "softphone") -> None:
-    """A new number in the pool, given to nobody. Raises DirectoryError bad_extension, extension_exists."""
+def create_extension(
+    session: Session, number: str, kind: str = "softphone", *, licences: int = 0, short_code: str = ""
+) -> None:
+    """A new number in the pool, given to nobody. `licences`: the pool has at most so many (V5), 0 = no limit.
+
+    Raises DirectoryError bad_extension, extension_exists, no_licence, short_code_taken.
+    """
+    add_extension(session, number, kind, licences=licences)
+    keep_short_code(session, number, short_code)
+    changed(session)
+
+
+def add_extension(session: Session, number: str, kind: str, *, licences: int) -> None:
+    """The row of a new number; the directory is not checked yet. Raises as `create_extension`."""
     if not (number.isascii() and number.isdigit() and 2 <= len(number) <= 10):
         raise DirectoryError("bad_extension", f"{number[:20]!r} is not a number of 2 to 10 digits")
-    if kind not in EXTENSION_KINDS:
-        raise DirectoryError("bad_extension", f"an extension is one of {', '.join(EXTENSION_KINDS)}, not {kind[:20]!r}")
+    check_kind(kind)
     if _extension(session, number) is not None:
         raise DirectoryError("extension_exists", f"extension {number} is in the pool already")
+    pool = session.execute(select(func.count()).select_from(tables.extensions)).scalar_one()
+    if licences and pool >= licences:
+        raise DirectoryError(
+            "no_licence", f"all {licences} phone seats are used: take an extension out of the pool or buy another seat"
+        )
     session.execute(insert(tables.extensions).values(number=number, kind=kind, generation=1, person_id=None))
+
+
+def check_kind(kind: str) -> None:
+    """Raises DirectoryError bad_extension for a kind of phone that there is not."""
+    if kind not in EXTENSION_KINDS:
+        raise DirectoryError("bad_extension", f"an extension is one of {', '.join(EXTENSION_KINDS)}, not {kind[:20]!r}")
+
+
+def set_short_code(session: Session, number: str, short_code: str) -> None:
+    """What may be dialled instead of the extension (V16), "" for nothing. Raises DirectoryError bad_extension,
+    unknown_extension, short_code_taken."""
+    keep_short_code(session, number, short_code)
     changed(session)
+
+
+def keep_short_code(session: Session, number: str, short_code: str) -> None:
+    """As `set_short_code`; the directory is not checked yet."""
+    if len(short_code) > 8 or not SHORT_CODE.issuperset(short_code):
+        raise DirectoryError("bad_extension", f"short code {short_code[:20]!r}: 1 to 8 digits, * and #")
+    pool = list_extensions(session)
+    if number not in {one.number for one in pool}:
+        raise _no_extension(number)
+    if short_code and any(short_code in (one.number, one.short_code) for one in pool if one.number != number):
+        raise DirectoryError("short_code_taken", f"{short_code} is another extension's number or short code")
+    extensions = tables.extensions
+    session.execute(update(extensions).where(extensions.c.number == number).values(short_code=short_code))
 
 
 def assign_extension(session: Session, number: str, seat: str) -> None:
-    """Give an extension to a seat; what the seat had returns to the pool.
+    """Give a free extension to a seat; what the seat had returns to the pool.
 
-    Raises DirectoryError unknown_seat, unknown_extension, and extension_taken: one in use is never given twice (V5).
+    Raises DirectoryError unknown_seat, unknown_extension, extension_taken: one in use is never given twice, and
+    softphone_bound: a desk phone goes to nobody who has a softphone (V5).
     """
     _known_person(session, seat)
+    _no_softphone(session, number, seat)
     _give(session, number, seat)
     changed(session)
+
+
+def move_extension(session: Session, number: str, seat: str) -> None:
+    """Take an extension from whoever has it and give it to this seat. Raises DirectoryError unknown_seat,
+    unknown_extension, softphone_bound."""
+    _known_person(session, seat)
+    if _extension(session, number) is None:
+        raise _no_extension(number)
+    _no_softphone(session, number, seat)
+    session.execute(update(tables.extensions).where(tables.extensions.c.number == number).values(person_id=None))
+    _give(session, number, seat)
+    changed(session)
+
+
+def _no_softphone(session: Session, number: str, seat: str) -> None:
+    """V5: an employee with a hardphone is not bound to a softphone seat."""
+    pool = list_extensions(session)
+    desk = any(one.number == number and one.kind == DESK for one in pool)
+    soft = next((one.number for one in pool if one.person == seat and one.kind != DESK), "")
+    if desk and soft:
+        raise DirectoryError(
+            "softphone_bound", f"seat {seat} has softphone {soft}: release it before a desk phone is given"
+        )
 
 
 def release_extension(session: Session, number: str) -> None:
@@ -265,11 +358,11 @@ def list_queues(session: Session) -> tuple[QueueDef, ...]:
 
 def put_queue(session: Session, queue: QueueDef) -> None:
     """A new queue, or a new definition of one. Raises DirectoryError queue_archived: ids are never used again."""
-    _check_id(queue.id)
+    check_id(queue.id)
     gone = select(tables.queues.c.id).where(tables.queues.c.id == queue.id, tables.queues.c.archived.is_(True))
     if session.execute(gone).scalar() is not None:
         raise DirectoryError("queue_archived", f"queue id {queue.id} was given before; ids are never used again")
-    _keep_skills(session, (*queue.needs, *(need for ring in queue.rings for need in ring.needs)))
+    keep_skills(session, (*queue.needs, *(need for ring in queue.rings for need in ring.needs)))
     keep(session, tables.queues, queue)
     changed(session)
 
@@ -288,22 +381,22 @@ def archive_queue(session: Session, queue: str, move_to: str = "") -> None:
 
 def put_entry_point(session: Session, entry: EntryPoint) -> None:
     """A new entry point, or a new definition of one."""
-    _check_id(entry.id)
-    _keep_skills(session, entry.needs)
+    check_id(entry.id)
+    keep_skills(session, entry.needs)
     keep(session, tables.entry_points, entry)
     changed(session)
 
 
 def put_medium(session: Session, medium: MediumDef) -> None:
     """A new medium, or a new definition of one (D4, D8)."""
-    _check_id(medium.id)
+    check_id(medium.id)
     keep(session, tables.media, medium)
     changed(session)
 
 
 def put_status(session: Session, status: StatusDef) -> None:
     """A new status, or a new definition of one. With `after_login` it becomes the one that holds after log-in."""
-    _check_id(status.id)
+    check_id(status.id)
     if status.after_login:
         for other in read_snapshot(session).statuses:
             if other.presence is status.presence and other.after_login and other.id != status.id:
@@ -314,19 +407,20 @@ def put_status(session: Session, status: StatusDef) -> None:
 
 def set_policy(session: Session, policy: Policy) -> None:
     """The organisation's rules."""
-    _state(session)
+    ensure_state(session)
     session.execute(update(tables.directory_state).values(policy=dump(policy)))
     changed(session)
 
 
 def set_outbound_record(session: Session, on: bool) -> None:
     """V2's switch: on, a connected outbound call opens a service record by itself."""
-    _state(session)
+    ensure_state(session)
     session.execute(update(tables.directory_state).values(outbound_record=on))
     changed(session)
 
 
-def keep(session: Session, table: Table, definition: MediumDef | StatusDef | QueueDef | EntryPoint) -> None:
+def keep(session: Session, table: Table, definition: Definition) -> None:
+    """Put the row of a definition; the directory is not checked yet."""
     row = to_row(definition)
     found = session.execute(select(table.c.id).where(table.c.id == definition.id)).scalar()
     if found is None:
@@ -341,7 +435,7 @@ def keep(session: Session, table: Table, definition: MediumDef | StatusDef | Que
 
 def changed(session: Session) -> int:
     """Check the whole directory and raise its revision; the new revision. Raises DirectoryError: roll back then."""
-    _state(session)
+    ensure_state(session)
     session.execute(update(tables.directory_state).values(revision=tables.directory_state.c.revision + 1))
     given = read_snapshot(session)
     for problem in problems(given):
@@ -349,13 +443,15 @@ def changed(session: Session) -> int:
     return given.revision
 
 
-def _state(session: Session) -> None:
+def ensure_state(session: Session) -> None:
+    """The one row of the directory itself is there."""
     if session.execute(select(tables.directory_state.c.id)).scalar() is None:
         first = {"id": 1, "revision": 0, "policy": dump(Policy()), "outbound_record": True}
         session.execute(insert(tables.directory_state).values(**first))
 
 
-def _check_id(given: str) -> None:
+def check_id(given: str) -> None:
+    """Raises DirectoryError bad_id for what can be no id."""
     if not given or len(given) > ID_LENGTH or not SAFE_ID.issuperset(given):
         raise DirectoryError("bad_id", f"{given[:ID_LENGTH]!r} is no id: 1 to {ID_LENGTH} letters, digits, _ - . +")
 

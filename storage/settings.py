@@ -70,11 +70,12 @@ class Settings(BaseSettings):
     emergency_numbers: Annotated[tuple[Dialled, ...], NoDecode] = ("110", "119", "112", "120")
     # Where they go, as Asterisk's Dial() has it: PJSIP/{number}@carrier, or PJSIP/8099 for a guard's desk.
     emergency_dial: Annotated[str, Field(pattern=r"^[A-Za-z0-9_./@:{}-]{0,120}$")] = ""
+    phone_seats: Annotated[int, Field(ge=0)] = 0  # licences: the pool has at most so many extensions (V5); 0 = no limit
     languages: Annotated[tuple[str, ...], NoDecode] = ("zh-TW", "zh-CN", "en")  # the first one is the default
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     recordings_store: Path | None = None  # where finished recordings are kept; none: data_dir/recordings/stored
-    recordings_codec: Literal["flac", "wav"] = "flac"  # both lossless; flac takes 40-60 % of wav
+    recordings_codec: Literal["flac", "wav"] = "flac"  # both lossless; flac takes a quarter of wav, more on noisy lines
     recordings_days: Days = 365  # kept so long after the call began (R8); 0 = for ever
     recordings_queue_days: Annotated[dict[str, Days], NoDecode] = {}  # other numbers for some queues: sales=30,vip=0
     recordings_max_mb: Annotated[int, Field(ge=1, le=65_536)] = 4096  # a longer one (37 hours) waits for a person
@@ -207,6 +208,10 @@ class Secrets:
     def token_hash(self, token: str) -> str:
         """What the tokens table stores of a bearer token."""
         return hmac.new(self.token_pepper.encode(), token.encode(), hashlib.sha256).hexdigest()
+
+    def sealing_key(self) -> bytes:
+        """32 bytes under which carriers' passwords lie in the tables."""
+        return hmac.new(self.phone_key.encode(), b"carriers' passwords", hashlib.sha256).digest()
 
     def phone_password(self, number: str, generation: int) -> str:
         """The SIP password of an extension, 20 characters; another `generation` gives another one."""

@@ -12,22 +12,28 @@ from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, 
 
 __all__ = [
     "addresses",
+    "blacklist",
     "contacts",
     "cursors",
+    "dial_classes",
     "directory_state",
     "entry_points",
     "extensions",
     "handlings",
+    "hours",
     "inbox",
     "interactions",
     "last_seats",
     "legs",
     "media",
+    "menus",
     "metadata",
+    "outbound_codes",
     "people",
     "person_limits",
     "person_queues",
     "person_skills",
+    "prompts",
     "queues",
     "recording_chain",
     "recording_contacts",
@@ -41,6 +47,8 @@ __all__ = [
     "skills",
     "statuses",
     "tokens",
+    "trunks",
+    "vips",
 ]
 
 metadata = MetaData(
@@ -97,8 +105,13 @@ directory_state = Table(
 
 media = _definitions("media")
 statuses = _definitions("statuses")
-queues = _definitions("queues", _text("move_to"))
+queues = _definitions("queues", _text("move_to"), _text("hours"))
+menus = _definitions("menus")
 entry_points = _definitions("entry_points")
+hours = _definitions("hours")
+trunks = _definitions("trunks", _text("password"))  # sealed (directory.sealing); no other table holds one
+outbound_codes = _definitions("outbound_codes")
+dial_classes = _definitions("dial_classes")
 
 skills = Table("skills", metadata, _id(), _text("name"))
 
@@ -109,6 +122,7 @@ people = Table(
     _text("name"),
     _count("total_limit"),
     _flag("one_open_case"),
+    _text("dial_class"),
     _flag("archived"),
 )
 
@@ -143,8 +157,43 @@ extensions = Table(
     _id("number"),
     _text("kind"),
     _count("generation", 1),  # names the SIP password, which is derived (storage.settings) and lies in no table
+    _text("short_code"),  # V16: what may be dialled instead of it
     _to("person_id", "people.id", nullable=True),
     UniqueConstraint("person_id"),
+)
+
+prompts = Table(  # the sound is a file; its name is the id, never what somebody called it
+    "prompts",
+    metadata,
+    _id(),
+    _text("name"),
+    _text("music"),  # the music class it belongs to; empty: a prompt
+    _text("source"),  # upload or espeak-ng
+    _time("length"),
+    _time("size"),
+    _text("sha256"),
+    _time("at"),
+    Column("by", Text, nullable=False, server_default="", quote=True),
+)
+
+blacklist = Table(  # C8: by address id, so that erasing the address frees it of its number
+    "blacklist",
+    metadata,
+    _id("address"),
+    _time("at"),
+    _time("until"),  # 0: for good
+    Column("by", Text, nullable=False, server_default="", quote=True),
+    _text("via"),
+    _text("reason"),
+)
+
+vips = Table(
+    "vips",
+    metadata,
+    _id("address"),
+    _count("priority"),
+    _time("at"),
+    Column("by", Text, nullable=False, server_default="", quote=True),
 )
 
 # --- customers: the only place with numbers and names, so that they can be erased ------------------------------------

@@ -21,6 +21,14 @@ class Permission(StrEnum):
     RECORDINGS_MANAGE = "recordings:manage"
     EXTENSIONS_READ = "extensions:read"
     EXTENSIONS_MANAGE = "extensions:manage"
+    CALLS_HANDLE = "calls:handle"
+    CALLS_DIAL = "calls:dial"
+    CALLS_SUPERVISE = "calls:supervise"
+    BLACKLIST_READ = "blacklist:read"
+    BLACKLIST_ADD = "blacklist:add"  # for 24 hours (C8)
+    BLACKLIST_MANAGE = "blacklist:manage"  # for good, and taking off
+    CONFIGURATION_READ = "configuration:read"
+    CONFIGURATION_MANAGE = "configuration:manage"
 
 
 P = Permission
@@ -48,6 +56,35 @@ ENDPOINTS: Mapping[tuple[str, str], Permission] = {
     ("POST", "/extensions"): P.EXTENSIONS_MANAGE,
     ("POST", "/extensions/{number}/assign"): P.EXTENSIONS_MANAGE,
     ("POST", "/extensions/{number}/release"): P.EXTENSIONS_MANAGE,
+    ("POST", "/extensions/{number}/move"): P.EXTENSIONS_MANAGE,
+    ("POST", "/extensions/{number}/short-code"): P.EXTENSIONS_MANAGE,
+    ("DELETE", "/extensions/{number}"): P.EXTENSIONS_MANAGE,
+    ("POST", "/seats/{seat}/calls/{item}/move"): P.CALLS_HANDLE,
+    ("POST", "/seats/{seat}/calls/{item}/consult"): P.CALLS_HANDLE,
+    ("POST", "/seats/{seat}/calls/{item}/transfer"): P.CALLS_HANDLE,
+    ("POST", "/seats/{seat}/calls/{item}/hang-up"): P.CALLS_HANDLE,
+    ("POST", "/seats/{seat}/dial"): P.CALLS_DIAL,
+    ("POST", "/seats/{seat}/force-sign-out"): P.CALLS_SUPERVISE,
+    ("POST", "/seats/{seat}/force-status"): P.CALLS_SUPERVISE,
+    ("POST", "/calls/{item}/watch"): P.CALLS_SUPERVISE,
+    ("POST", "/calls/{item}/unwatch"): P.CALLS_SUPERVISE,
+    ("DELETE", "/calls/{item}"): P.CALLS_SUPERVISE,
+    ("POST", "/calls/{item}/pause-recording"): P.CALLS_HANDLE,
+    ("POST", "/calls/{item}/resume-recording"): P.CALLS_HANDLE,
+    ("GET", "/calls/{item}/information"): P.CALLS_READ,
+    ("GET", "/blacklist"): P.BLACKLIST_READ,
+    ("POST", "/blacklist"): P.BLACKLIST_ADD,
+    ("DELETE", "/blacklist/{address}"): P.BLACKLIST_MANAGE,
+    ("GET", "/vips"): P.BLACKLIST_READ,
+    ("POST", "/vips"): P.CONFIGURATION_MANAGE,
+    ("GET", "/configuration"): P.CONFIGURATION_READ,
+    ("POST", "/configuration"): P.CONFIGURATION_MANAGE,
+    ("GET", "/who-serves"): P.CONFIGURATION_READ,
+    ("GET", "/prompts"): P.CONFIGURATION_READ,
+    ("GET", "/prompts/library"): P.CONFIGURATION_READ,
+    ("POST", "/prompts"): P.CONFIGURATION_MANAGE,
+    ("POST", "/prompts/speak"): P.CONFIGURATION_MANAGE,
+    ("DELETE", "/prompts/{prompt}"): P.CONFIGURATION_MANAGE,
 }
 """(method, path below PREFIX) -> the permission it needs."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.bootstrap import asterisk_settings, entry_numbers, open_database
+from api.bootstrap import asterisk_settings, open_database, read_part
 from api.commands.common import Context, Exit, complain
 from cti.config import BadSettings
 from directory.definitions import problems, read_snapshot
@@ -20,7 +20,8 @@ def check(context: Context) -> int:
         with database.read() as session:
             faults += [f"{problem.say} ({problem.code})" for problem in problems(read_snapshot(session))]
         try:
-            asterisk_settings(settings, load_secrets(settings), entry_numbers(database))
+            secrets = load_secrets(settings)
+            asterisk_settings(settings, secrets, read_part(database, settings, secrets))
         except BadSettings as error:
             faults.append(str(error))
     finally:

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from fastapi import APIRouter
 from sqlalchemy.orm import Session
 
-from api.errors import ApiError
+from api.changing import directory_refused
 from api.routes.common import Use
-from api.schemas import Assignment, ExtensionOut, NewExtension, NewExtensionOut, Number
+from api.schemas import Assignment, ExtensionOut, NewExtension, NewExtensionOut, Number, PhoneOut, ShortCode
+from api.services import Services
 from directory import service
-from directory.definitions import DirectoryError
+from directory.model import DirectoryError
 from directory.service import Extension
 
 router = APIRouter(prefix="/extensions", tags=["extensions"])
-
-STATUS_OF: dict[str, int] = {
-    "unknown_seat": 404,
-    "unknown_extension": 404,
-    "extension_exists": 409,
-    "extension_taken": 409,
-}
-"""What the directory refuses, as HTTP; anything else is 422."""
+PHONE = ("address", "agent", "answers", "round_trip_us", "expires_at")
 
 
-def directory_refused(error: DirectoryError) -> ApiError:
-    """The directory's refusal as an answer."""
-    return ApiError(STATUS_OF.get(error.code, 422), error.code, say=error.say)
-
-
-def _out(given: Extension) -> ExtensionOut:
-    return ExtensionOut(number=given.number, kind=given.kind, seat=given.person)
+def _out(given: Extension, phone: Mapping[str, Any] | None = None) -> ExtensionOut:
+    state = PhoneOut(registered=True, **{name: phone[name] for name in PHONE}) if phone else None
+    return ExtensionOut(
+        number=given.number, kind=given.kind, seat=given.person, short_code=given.short_code, phone=state
+    )
 
 
 def _one(session: Session, number: str) -> Extension:
@@ -40,10 +36,15 @@ def _one(session: Session, number: str) -> Extension:
 
 
 @router.get("")
-def list_extensions(use: Use) -> list[ExtensionOut]:
-    """The whole pool, by number, without passwords."""
-    with use.database.read() as session:
-        return [_out(one) for one in service.list_extensions(session)]
+async def list_extensions(use: Use) -> list[ExtensionOut]:
+    """The whole pool, by number, without passwords, with each phone as Asterisk has it now."""
+
+    def read() -> list[Extension]:
+        with use.database.read() as session:
+            return service.list_extensions(session)
+
+    phones = await use.phones()
+    return [_out(one, phones.get(one.number)) for one in await asyncio.to_thread(read)]
 
 
 @router.post("", status_code=201)
@@ -51,12 +52,18 @@ def create_extension(asked: NewExtension, use: Use) -> NewExtensionOut:
     """A new number. Its SIP password is in this answer and never shown again."""
     try:
         with use.database.write() as session:
-            service.create_extension(session, asked.number)
+            service.create_extension(
+                session,
+                asked.number,
+                asked.kind,
+                licences=use.settings.phone_seats,
+                short_code=asked.short_code,
+            )
             made = _one(session, asked.number)
     except DirectoryError as error:
         raise directory_refused(error) from None
     password = use.secrets.phone_password(made.number, made.generation)
-    return NewExtensionOut(number=made.number, kind=made.kind, seat=made.person, password=password)
+    return NewExtensionOut(**_out(made).model_dump(), password=password)
 
 
 @router.post("/{number}/assign")
@@ -76,6 +83,37 @@ def release_extension(number: Number, use: Use) -> ExtensionOut:
     try:
         with use.database.write() as session:
             service.release_extension(session, number)
+            return _out(_one(session, number))
+    except DirectoryError as error:
+        raise directory_refused(error) from None
+
+
+@router.post("/{number}/move")
+def move_extension(number: Number, asked: Assignment, use: Use) -> ExtensionOut:
+    """Take it from whoever has it and give it to this seat."""
+    return _changed(use, number, lambda session: service.move_extension(session, number, asked.seat))
+
+
+@router.post("/{number}/short-code")
+def set_short_code(number: Number, asked: ShortCode, use: Use) -> ExtensionOut:
+    """What may be dialled instead of it (V16)."""
+    return _changed(use, number, lambda session: service.set_short_code(session, number, asked.short_code))
+
+
+@router.delete("/{number}", status_code=204)
+def delete_extension(number: Number, use: Use) -> None:
+    """Take a free one out of the pool."""
+    try:
+        with use.database.write() as session:
+            service.delete_extension(session, number)
+    except DirectoryError as error:
+        raise directory_refused(error) from None
+
+
+def _changed(use: Services, number: str, work: Callable[[Session], None]) -> ExtensionOut:
+    try:
+        with use.database.write() as session:
+            work(session)
             return _out(_one(session, number))
     except DirectoryError as error:
         raise directory_refused(error) from None

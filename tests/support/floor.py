@@ -65,7 +65,7 @@ class Floor:
     @property
     def asterisk(self) -> AsteriskSettings:
         settings = self.system.settings
-        return asterisk_settings(settings, load_secrets(settings), ())
+        return asterisk_settings(settings, load_secrets(settings))
 
     # --- phones --------------------------------------------------------------------------------------------------
 

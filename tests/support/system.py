@@ -27,10 +27,22 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from acd.core.facts import Fact, Recorded
-from acd.core.model import SECOND, Menu, QueueDef, SeatProfile, SeatQueue, SkillLevel, State, WrapUpEnding, WrapUpRule
+from acd.core.model import (
+    SECOND,
+    Destination,
+    Menu,
+    QueueDef,
+    SeatProfile,
+    SeatQueue,
+    SkillLevel,
+    State,
+    Way,
+    WrapUpEnding,
+    WrapUpRule,
+)
 from acd.replica import Replica
 from api.bootstrap import open_database, open_log, seed
-from directory import service
+from directory import changes, service
 from directory.definitions import EntryPoint
 from storage.migrations import migrate
 from storage.settings import Settings, load_secrets
@@ -60,8 +72,10 @@ def seat(seat_id: str, extension: str, *queues: str, skills: Sequence[SkillLevel
 
 
 def entry(number: str, to: str, *, greeting: str = "", menu: Menu | None = None, **changes: Any) -> EntryPoint:
-    """A number callers dial."""
-    return EntryPoint(number, f"entry {number}", to, greeting=greeting, menu=menu, **changes)
+    """A number callers dial; `menu` is where it starts, one of those given to `configure`."""
+    if menu is not None:
+        changes = {"start": Destination(Way.MENU, menu.id), **changes}
+    return EntryPoint(number, f"entry {number}", to, greeting=greeting, **changes)
 
 
 class System:
@@ -98,7 +112,11 @@ class System:
     # --- before the start ------------------------------------------------------------------------------------
 
     def configure(
-        self, queues: Sequence[QueueDef], seats: Sequence[SeatProfile], entries: Sequence[EntryPoint]
+        self,
+        queues: Sequence[QueueDef],
+        seats: Sequence[SeatProfile],
+        entries: Sequence[EntryPoint],
+        menus: Sequence[Menu] = (),
     ) -> None:
         """Write the directory."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -114,6 +132,8 @@ class System:
                 if profile.extension:
                     service.create_extension(session, profile.extension)
                 service.create_seat(session, profile, profile.id.title())
+            for menu in menus:
+                changes.put_menu(session, menu)
             for point in entries:
                 service.put_entry_point(session, point)
         database.close()

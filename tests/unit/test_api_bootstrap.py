@@ -17,4 +17,4 @@ def test_the_asterisk_that_set_up_has_put_in_place_is_the_one_that_runs(
     """`RINGSIDE_ASTERISK=/opt/asterisk make run`: tools/setup links it into .asterisk, and it is on no path."""
     monkeypatch.setenv("RINGSIDE_ASTERISK", "/opt/asterisk")
     settings = Settings(data_dir=tmp_path, asterisk_root=Path(root))
-    assert asterisk_settings(settings, load_secrets(settings), ("81",)).root == wired
+    assert asterisk_settings(settings, load_secrets(settings)).root == wired

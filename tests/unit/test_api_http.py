@@ -176,7 +176,9 @@ async def test_extensions_are_made_given_never_twice_and_taken_back(api: Api) ->
     made = await api.http.post(url, headers=headers, json={"number": "8001"})
     assert made.status_code == 201
     assert re.fullmatch(r"[A-Za-z0-9]{20}", made.json()["password"])
-    assert (await api.http.get(url, headers=headers)).json() == [{"number": "8001", "kind": "softphone", "seat": ""}]
+    assert (await api.http.get(url, headers=headers)).json() == [
+        {"number": "8001", "kind": "softphone", "seat": "", "short_code": "", "phone": None}
+    ]
     assert (await api.http.post(f"{url}/8001/assign", headers=headers, json={"seat": "amy"})).json()["seat"] == "amy"
     taken = await api.http.post(f"{url}/8001/assign", headers=headers, json={"seat": "bob"})
     assert (taken.status_code, code_of(taken.json())) == (409, "extension_taken")

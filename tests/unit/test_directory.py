@@ -16,6 +16,7 @@ from acd.core.inputs import (
     ConfigurationApplied,
     EngineStarted,
     MediumDefined,
+    MenuDefined,
     PolicySet,
     QueueDefined,
     QueueRetired,
@@ -25,28 +26,43 @@ from acd.core.inputs import (
     StatusDefined,
 )
 from acd.core.model import (
+    Destination,
     MediumLimit,
     Menu,
     MenuOption,
+    Outcome,
     Policy,
     Presence,
     QueueDef,
     Ring,
+    Route,
     SeatProfile,
     SeatQueue,
     SkillLevel,
     State,
     StatusDef,
+    Way,
 )
 from acd.core.reply import Done
 from acd.ports import AddressSeen, CallerNumber
-from directory import service
+from directory import changes, service
 from directory.catalog import LANGUAGES, MEDIA, STATUSES
 from directory.definitions import DirectoryConfiguration, DirectoryError, EntryPoint, read_revision, read_snapshot
+from directory.model import DialClass, Hours, OutboundCode, SpecialDay, Stretch, Trunk, WeekDay
 from directory.plans import DirectoryPlans
 from directory.seed import AGENTS, seed_basics, seed_demo
 from storage import tables
 from storage.session import Database
+
+
+def _to(queue: str) -> Destination:
+    return Destination(Way.QUEUE, queue)
+
+
+_BACK = MenuOption("*", Destination(Way.MENU, "main"))
+_HOME = MenuOption("1", Destination(Way.QUEUE, "sales"))
+_ROUTE = Route("a-1", "", prefix="77")
+_ANSWERED = Destination(Way.HANG_UP, outcome=Outcome.ANSWERED)
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +132,7 @@ def test_definitions_name_nothing_before_it_is_defined(demo: Database) -> None:
         MediumDefined,
         StatusDefined,
         QueueDefined,
+        MenuDefined,
         QueueRetired,
         SeatRetired,
         SeatProfileSet,
@@ -139,7 +156,7 @@ def test_an_empty_directory_has_revision_zero(database: Database) -> None:
 
 
 def test_every_change_raises_the_revision(demo: Database) -> None:
-    changes: list[Callable[[Session], object]] = [
+    made: list[Callable[[Session], object]] = [
         lambda session: service.create_extension(session, "8007"),
         lambda session: service.create_seat(session, SeatProfile("agent-8007"), "新人"),
         lambda session: service.assign_extension(session, "8007", "agent-8007"),
@@ -157,8 +174,18 @@ def test_every_change_raises_the_revision(demo: Database) -> None:
         lambda session: service.put_medium(session, MEDIA[0]),
         lambda session: service.put_status(session, STATUSES[0]),
         lambda session: service.put_entry_point(session, EntryPoint("84", "另一專線", "sales")),
+        lambda session: changes.put_menu(session, _menu(("1", "sales"))),
+        lambda session: changes.put_hours(session, Hours("office", "辦公")),
+        lambda session: changes.set_queue_hours(session, "sales", "office"),
+        lambda session: changes.put_dial_class(session, DialClass("world", "全球", ("+886",))),
+        lambda session: service.set_dial_class(session, "agent-8001", "internal"),
+        lambda session: service.set_short_code(session, "8001", "1"),
+        lambda session: changes.put_trunk(session, Trunk("carrier", "電信", "192.0.2.1"), bytes(32), "secret"),
+        lambda session: changes.put_code(session, OutboundCode("9", "外線", "carrier")),
+        lambda session: changes.remove(session, "outbound code", "9"),
+        lambda session: changes.remove(session, "trunk", "carrier"),
     ]
-    for change in changes:
+    for change in made:
         with demo.write() as session:
             before = read_revision(session)
             change(session)
@@ -193,10 +220,41 @@ def test_a_refused_change_leaves_the_revision(demo: Database) -> None:
         ("unknown_queue", lambda s: service.archive_queue(s, "nothing")),
         ("unknown_queue", lambda s: service.set_membership(s, "agent-8001", (SeatQueue("nothing"),))),
         ("unknown_queue", lambda s: service.put_entry_point(s, EntryPoint("84", "八四", "nothing"))),
-        ("unknown_queue", lambda s: service.put_entry_point(s, _with_menu(("1", "nothing")))),
-        ("digit_twice", lambda s: service.put_entry_point(s, _with_menu(("1", "sales"), ("1", "vip")))),
-        ("bad_digit", lambda s: service.put_entry_point(s, _with_menu(("12", "sales")))),
-        ("bad_menu", lambda s: service.put_entry_point(s, _with_menu())),
+        ("unknown_queue", lambda s: changes.put_menu(s, _menu(("1", "nothing")))),
+        ("digit_twice", lambda s: changes.put_menu(s, _menu(("1", "sales"), ("1", "vip")))),
+        ("bad_digit", lambda s: changes.put_menu(s, _menu(("12", "sales")))),
+        ("bad_menu", lambda s: changes.put_menu(s, _menu())),
+        ("bad_prompt", lambda s: changes.put_menu(s, replace(_menu(("1", "sales")), prompt="../../etc/passwd"))),
+        ("unknown_menu", lambda s: service.put_entry_point(s, _leading_to(Destination(Way.MENU, "nothing")))),
+        ("no_number", lambda s: service.put_entry_point(s, _leading_to(Destination(Way.OUTSIDE)))),
+        ("unknown_code", lambda s: service.put_entry_point(s, _leading_to(Destination(Way.OUTSIDE, route=_ROUTE)))),
+        ("unknown_queue", lambda s: service.put_entry_point(s, _leading_to(Destination(Way.VOICEMAIL)))),
+        ("bad_outcome", lambda s: service.put_entry_point(s, _leading_to(_ANSWERED))),
+        ("unknown_hours", lambda s: service.put_entry_point(s, replace(_leading_to(None), hours="nothing"))),
+        ("unknown_hours", lambda s: changes.set_queue_hours(s, "sales", "nothing")),
+        ("unknown_queue", lambda s: changes.set_queue_hours(s, "nothing", "")),
+        ("bad_hours", lambda s: changes.put_hours(s, Hours("h", "H", zone="Mars/Olympus"))),
+        ("bad_hours", lambda s: changes.put_hours(s, Hours("h", "H", holidays="XX"))),
+        ("bad_hours", lambda s: changes.put_hours(s, Hours("h", "H", week=(WeekDay(7),)))),
+        (
+            "bad_hours",
+            lambda s: changes.put_hours(s, Hours("h", "H", week=(WeekDay(0, (Stretch("18:00", "09:00"),)),))),
+        ),
+        ("bad_hours", lambda s: changes.put_hours(s, Hours("h", "H", special=(SpecialDay("2026-02-30"),)))),
+        ("bad_trunk", lambda s: changes.put_trunk(s, Trunk("t", "T", "host;exec"), bytes(32))),
+        ("bad_trunk", lambda s: changes.put_trunk(s, Trunk("t", "T", "192.0.2.1", codecs=("lpc",)), bytes(32))),
+        ("bad_password", lambda s: changes.put_trunk(s, Trunk("t", "T", "192.0.2.1"), bytes(32), "a b")),
+        ("unknown_entry", lambda s: changes.put_trunk(s, Trunk("t", "T", "192.0.2.1", entry="99"), bytes(32))),
+        ("unknown_trunk", lambda s: changes.put_code(s, OutboundCode("9", "外線", "nothing"))),
+        ("bad_dial_class", lambda s: changes.put_dial_class(s, DialClass("x", "X", ("everywhere",)))),
+        ("unknown_dial_class", lambda s: service.set_dial_class(s, "agent-8001", "nothing")),
+        ("bad_time", lambda s: service.put_queue(s, QueueDef("q", "佇列", max_wait=-1))),
+        ("no_overflow", lambda s: service.put_queue(s, QueueDef("q", "佇列", max_length=3))),
+        ("bad_music", lambda s: service.put_queue(s, QueueDef("q", "佇列", music="../moh"))),
+        ("digit_twice", lambda s: service.put_queue(s, QueueDef("q", "佇列", keys=(_HOME, _HOME)))),
+        ("circle", lambda s: service.put_queue(s, QueueDef("q", "佇列", overflow=_to("q"), max_length=1))),
+        ("unknown_menu", lambda s: changes.remove(s, "menu", "nothing")),
+        ("unknown_menu", lambda s: changes.remove(s, "menu", "main")),
         ("unknown_medium", lambda s: service.put_entry_point(s, EntryPoint("84", "八四", "sales", medium="fax"))),
         ("bad_time", lambda s: service.put_queue(s, QueueDef("q", "佇列", ring_time=0))),
         ("bad_time", lambda s: service.put_queue(s, QueueDef("q", "佇列", rings=(Ring(2, ()), Ring(1, ()))))),
@@ -211,9 +269,23 @@ def test_what_cannot_be_is_refused_with_its_code(demo: Database, code: str, chan
     assert refused.value.say
 
 
-def _with_menu(*options: tuple[str, str]) -> EntryPoint:
-    chosen = tuple(MenuOption(digit, queue) for digit, queue in options)
-    return EntryPoint("84", "八四", "sales", menu=Menu("hello", chosen, "sales"))
+def test_callers_cannot_be_sent_round_for_ever(demo: Database) -> None:
+    """A menu whose silence leads to a full queue that leads to the menu again; by a key it may lead back."""
+    with demo.write() as session:
+        changes.put_menu(session, replace(_menu(("1", "sales")), options=(_HOME, _BACK)))
+        full = replace(service.list_queues(session)[0], max_length=1, overflow=Destination(Way.MENU, "other"))
+        changes.put_menu(session, replace(_menu(("1", "sales")), default=_to("service")))
+    with pytest.raises(DirectoryError, match="menu other") as refused, demo.write() as session:
+        service.put_queue(session, full)
+    assert refused.value.code == "circle"
+
+
+def _menu(*options: tuple[str, str]) -> Menu:
+    return Menu("other", "hello", tuple(MenuOption(digit, _to(queue)) for digit, queue in options), _to("sales"))
+
+
+def _leading_to(start: Destination | None) -> EntryPoint:
+    return EntryPoint("84", "八四", "sales", start=start)
 
 
 def test_a_limit_above_the_ceiling_is_refused(demo: Database) -> None:
@@ -359,8 +431,7 @@ def test_plan_carries_the_entry_point(demo: Database) -> None:
     plan = DirectoryPlans(demo).plan(seen("81"))
     assert plan is not None
     assert plan.queue == "service"
-    assert plan.menu is not None
-    assert [(option.digit, option.queue) for option in plan.menu.options] == [("1", "service"), ("2", "sales")]
+    assert plan.start == Destination(Way.MENU, "main")
     assert plan.revision == DirectoryConfiguration(demo).revision()
 
 

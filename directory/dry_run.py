@@ -1,0 +1,166 @@
+"""Who would serve this caller? The whole path of an entry point at a moment, and which seats would be eligible now,
+without anybody being called. Pure: a snapshot of the directory and a state in, a tree out."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from acd import why
+from acd.core.leading import needs_of
+from acd.core.model import (
+    Destination,
+    EntryPlan,
+    Kind,
+    Micros,
+    Phase,
+    QueueDef,
+    State,
+    Way,
+    WorkItem,
+)
+from directory.calendar import Opening, next_change
+from directory.model import Snapshot
+from directory.plans import CallerKnown, opening_of, plan_for
+from directory.routes import of_queue
+
+DEEPEST = 50
+"""Menus below one another; a menu that leads back to one above is not followed again."""
+ITEM = "dry-run"
+
+
+@dataclass(frozen=True, slots=True)
+class SeatAnswer:
+    """A seat for a caller in a queue: `refused` is "" when it would be eligible, else a rule of acd.why. `place` 1 is
+    who would be asked first."""
+
+    seat: str
+    place: int
+    refused: str
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """How one gets to a step: a key, "no key", overflow, closed, empty, start."""
+
+    by: str
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where a caller is. `kind` is a way (queue, menu, voicemail, callback, outside, hang_up) or "again" for a menu or
+    queue that stands above. `opening` is that of a queue."""
+
+    kind: str
+    id: str = ""
+    prompt: str = ""
+    opening: str = ""
+    seats: tuple[SeatAnswer, ...] = ()
+    branches: tuple[Branch, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What would happen to the caller. `changes_at` is when the entry point's hours say something else, 0 = never."""
+
+    entry: str
+    at: Micros
+    opening: str
+    changes_at: Micros
+    blacklisted: bool
+    vip: int
+    plan: EntryPlan
+    step: Step | None
+
+
+def who_serves(
+    given: Snapshot, state: State, entry_id: str, caller: CallerKnown, at: Micros, region: str, keys: str | None = None
+) -> Answer:
+    """The path of this caller. `keys` follows these keys alone; None shows every branch. Raises KeyError for an entry
+    point that does not exist."""
+    entry = given.entry(entry_id)
+    if entry is None:
+        raise KeyError(entry_id)
+    plan = plan_for(given, entry, caller, at, region)
+    hours = given.hours_named(entry.hours)
+    walk = _Walk(given, state, plan, at)
+    begin = plan.start or Destination(Way.QUEUE, plan.queue)
+    return Answer(
+        entry=entry_id,
+        at=at,
+        opening=opening_of(given, entry.hours, at).value,
+        changes_at=next_change(hours, at) if hours else 0,
+        blacklisted=caller.blacklisted,
+        vip=caller.vip,
+        plan=plan,
+        step=None if plan.refuse else walk.step(begin, "", (), keys),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    given: Snapshot
+    state: State
+    plan: EntryPlan
+    at: Micros
+
+    def step(self, to: Destination, waits_in: str, above: tuple[tuple[Way, str], ...], keys: str | None) -> Step:
+        """The step that a destination leads to. `waits_in` is the queue the caller is in, "" for none."""
+        name = to.to or (waits_in if to.way in {Way.VOICEMAIL, Way.CALLBACK} else "")
+        if (to.way, name) in above or len(above) >= DEEPEST:
+            return Step("again", name)
+        path = (*above, (to.way, name))
+        queue, menu = self.given.queue(name), self.given.menu(name)
+        if to.way is Way.QUEUE and queue is not None:
+            return self._queue(queue, path, keys)
+        if to.way is Way.MENU and menu is not None:
+            ways = [(option.digit, option.to) for option in menu.options] + [("no key", menu.default)]
+            return Step(to.way.value, name, menu.prompt, branches=self._branches(ways, waits_in, path, keys))
+        where = to.route.prefix if to.route else to.outcome.value if to.way is Way.HANG_UP else name
+        return Step(to.way.value, where, to.prompt)
+
+    def _branches(
+        self, ways: list[tuple[str, Destination]], waits_in: str, path: tuple[tuple[Way, str], ...], keys: str | None
+    ) -> tuple[Branch, ...]:
+        """Every way on, or that of the next key alone: a wrong key and none at all lead the same way."""
+        if keys is None:
+            return tuple(Branch(by, self.step(to, waits_in, path, None)) for by, to in ways)
+        pressed = [(by, to) for by, to in ways if keys and by == keys[0]] or ways[-1:]
+        return tuple(Branch(by, self.step(to, waits_in, path, keys[1:])) for by, to in pressed)
+
+    def _queue(self, queue: QueueDef, path: tuple[tuple[Way, str], ...], keys: str | None) -> Step:
+        hours = next((one.hours for one in self.given.queue_hours if one.queue == queue.id), "")
+        opening = opening_of(self.given, hours, self.at)
+        shown = [(by, to) for by, to in of_queue(queue) if keys is None or (by == "closed") is (opening != "open")]
+        followed = shown if keys is None else [(by, to) for by, to in shown if by == "closed"]
+        return Step(
+            Way.QUEUE.value,
+            queue.id,
+            queue.greeting,
+            opening.value,
+            self._seats(queue) if opening is Opening.OPEN or queue.closed is None else (),
+            tuple(Branch(by, self.step(to, queue.id, path, keys)) for by, to in followed),
+        )
+
+    def _seats(self, queue: QueueDef) -> tuple[SeatAnswer, ...]:
+        """Every seat as the reference matcher sees it now; a queue the engine does not know yet has none."""
+        if queue.id not in self.state.queues or self.plan.medium not in self.state.media:
+            return ()
+        item = WorkItem(
+            id=ITEM,
+            number=self.state.next_number,
+            kind=Kind.CALL,
+            medium=self.plan.medium,
+            record="",
+            plan=self.plan,
+            arrived_at=self.at,
+            phase=Phase.WAITING,
+            queue=queue.id,
+            queued_at=self.at,
+            needs=needs_of(queue, self.plan.needs),
+        )
+        verdict = why.seats_for(dataclasses.replace(self.state, items={ITEM: item}), ITEM)
+        first = [SeatAnswer(seat.seat, place, "") for place, seat in enumerate(verdict.eligible, 1)]
+        others = [SeatAnswer(seat.seat, 0, seat.refused.value) for seat in verdict.seats if seat.refused is not None]
+        return (*first, *others)
