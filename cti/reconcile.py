@@ -183,7 +183,10 @@ class Reconciler:
                 await self._submit(self.lost(want), via="reconcile")
             case Kind.GHOST_CHANNEL | Kind.TWO_CHANNELS_FOR_ONE_OFFER if seen is not None:
                 await self._calls.hang_up(seen.id)
-            case Kind.BRIDGE_WITHOUT_MEMBER | Kind.NOT_ON_HOLD | Kind.NOT_COACHING if want is not None:
+            case Kind.NOT_ON_HOLD if want is not None:
+                self._m.legs.change(want.leg, hold="")  # an empty holding bridge is silent for good; the sweep takes it
+                self._calls.perform((placed(want),))
+            case Kind.BRIDGE_WITHOUT_MEMBER | Kind.NOT_COACHING if want is not None:
                 self._calls.perform((placed(want),))
             case Kind.UNKNOWN_CALL_ON_AGENT if seen is not None:
                 await self._found_call(seen)

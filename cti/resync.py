@@ -255,7 +255,7 @@ def _misplaced(
     match want.doing:
         case "talking" | "listening" if want.bridge and not is_in(bridges, want.bridge, want.leg):
             return Kind.BRIDGE_WITHOUT_MEMBER
-        case "held" if want.leg not in held:
+        case "held" | "waiting" if want.leg not in held:
             return Kind.NOT_ON_HOLD
         case "coaching" if want.ear and not coaches(want, channels, bridges):
             return Kind.NOT_COACHING
@@ -313,7 +313,7 @@ def resume(
         placed(want)
         for want in wanted
         if want.leg in by_id and by_id[want.leg].ours and want.leg not in joined
-        if _misplaced(want, channels, bridges, held) is not None
+        if want.doing != "waiting" and _misplaced(want, channels, bridges, held) is not None
     ]
     effects += [move for move in places if not isinstance(move, Hold)]
     effects += [move for move in places if isinstance(move, Hold)]
@@ -371,8 +371,10 @@ def _resume_talks(
 
 
 def placed(want: WantedLeg) -> Effect:
-    """What brings a leg that is up where it belongs: talking, listening, on hold or coaching."""
+    """What brings a leg that is up where it belongs: talking, listening, waiting, on hold or coaching."""
     match want.doing:
+        case "waiting":
+            return HoldMusic(want.item, want.leg, want.queue, want.music)
         case "held":
             return Hold(want.item, want.leg, want.music)
         case "coaching":

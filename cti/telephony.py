@@ -248,8 +248,8 @@ class AsteriskTelephony:
         inputs, effects = resume(wanted, channels, bridges)
         for given in inputs:
             await self._submit(given, via="reconcile")
-        self._calls.perform(effects)
         await self._calls.take_up(wanted)
+        self._calls.perform(effects)  # and hold against Asterisk at once: what is under way is no difference
         await self._reconciler.heal(wanted, channels, bridges, [], at_once=True)
         buffered, self._buffer = self._buffer, None
         for event in buffered:
