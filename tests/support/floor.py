@@ -30,6 +30,7 @@ from cti.config import AsteriskSettings
 from softphone import tones
 from softphone.process import PhoneProcess, Said
 from storage.settings import load_secrets
+from tests.support.recordings import as_written
 from tests.support.system import System
 from tests.support.witness import Verdict, judge
 
@@ -245,7 +246,8 @@ def die(system: System) -> None:
 
 def sides(path: Path) -> tuple[Samples, Samples]:
     """Both sides of a recording of ours: 8 kHz, 16 bit, the customer's side and the other one by turns."""
-    both = np.frombuffer(path.read_bytes()[: path.stat().st_size // 4 * 4], "<i2").astype(np.float64) / 32768
+    written = as_written(path)
+    both = np.frombuffer(written[: len(written) // 4 * 4], "<i2").astype(np.float64) / 32768
     return both[0::2], both[1::2]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +17,12 @@ from acd.core.facts import Fact
 from acd.core.model import SECOND, EntryPlan, Kind, Micros, Outcome, Party
 from acd.ports import StoredFact
 from recordings.consumer import RecordingsConsumer
+from recordings.index import stored_file
 from recordings.keeper import Keeper
 from recordings.model import RATE
 from recordings.rows import load
+from recordings.seal import Keyring
+from recordings.store import decoded, unsealed
 from recordings.verify import Verified, verify
 from storage.cursors import catch_up
 from storage.session import Database
@@ -64,6 +69,25 @@ def conversation(seconds: float) -> NDArray[np.int16]:
 def raw_bytes(sound: NDArray[np.int16]) -> bytes:
     """As Asterisk writes it."""
     return np.ascontiguousarray(sound, dtype="<i2").tobytes()
+
+
+def as_written(path: Path, limit_s: float = 10.0) -> bytes:
+    """What Asterisk wrote into this raw file of an installation, also after its worker has stored and removed it."""
+    settings = Settings(data_dir=path.parent.parent)
+    keys = Keyring.read(load_secrets(settings).recording_keys)
+    end = time.monotonic() + limit_s
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return path.read_bytes()
+        database = Database(settings.main_url)
+        with database.read() as session:
+            file = stored_file(session, path.stem)
+        database.close()
+        if file is not None:
+            with unsealed(settings.store_dir, file, keys) as content:
+                return b"".join(raw_bytes(block) for block in decoded(content))
+        assert time.monotonic() < end, f"{path.stem} is neither raw nor stored"
+        time.sleep(0.05)
 
 
 @dataclass
