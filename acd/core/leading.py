@@ -64,7 +64,8 @@ def possible(core: Core, item: WorkItem, to: Destination, *, outside: bool = Tru
             return bool(item.leg)
         case Way.CALLBACK:
             known = item.plan.callback is not None and bool(item.plan.address)
-            return bool(item.leg) and known and _queue_of_task(core, item, to) is not None
+            fresh = item.kind is not Kind.CALLBACK  # who was called back is on the line now
+            return bool(item.leg) and known and fresh and _queue_of_task(core, item, to) is not None
         case Way.OUTSIDE:
             return outside and bool(item.leg) and to.route is not None
         case Way.HANG_UP:
@@ -362,7 +363,7 @@ def _take_callback(core: Core, item: WorkItem, to: Destination) -> None:
 def _place_of_callback(core: Core, item: WorkItem, order: Micros) -> Micros:
     """A caller whose callback still waits takes its place: he is not called too. One on its way to a seat stays."""
     known = core.item(core.state.keys.get(key_of_callback(item.plan.address), "")) if item.leg else None
-    if known is None or known.kind is not Kind.CALLBACK or known.phase is not Phase.WAITING:
+    if known is None or known is item or known.kind is not Kind.CALLBACK or known.phase is not Phase.WAITING:
         return order
     place = known.order
     leaving.end(core, known, Outcome.CANCELLED, Party.CUSTOMER)

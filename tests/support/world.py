@@ -432,8 +432,10 @@ class World:
 
     def drain(self) -> None:
         """Everybody leaves and every timer comes: I1 says that everything has ended, I8 that nothing is left."""
-        for item in list(self.state.items.values()):
+        for item in sorted(self.state.items.values(), key=lambda item: not item.leg):  # a message becomes an item
             self.give(i.PartyLeft(item.leg) if item.leg else i.ItemClosed(item.id, m.Party.CUSTOMER))
+        for item in [item for item in self.state.items.values() if item.kind is m.Kind.VOICEMAIL]:
+            self.give(i.ItemClosed(item.id, m.Party.CUSTOMER))
         for item in list(self.state.items.values()):  # two may still talk when the customer has gone
             self.give(i.CallHungUp(item.seat, item.id, whole=True))
         for call in list(self.state.directs):
