@@ -258,16 +258,15 @@ async def test_a_colleague_who_takes_no_direct_calls_is_busy(asterisk: AsteriskP
 
 
 @pytest.mark.asyncio
-async def test_an_outside_number_makes_the_seat_busy_and_is_refused_with_words(asterisk: AsteriskProcess) -> None:
+async def test_a_number_nobody_may_call_is_refused_with_words_and_is_no_call(asterisk: AsteriskProcess) -> None:
     async with center(asterisk) as c:
         await c.ready("amy")
         out = c.ua.call("0223456789", "8001")
-        started = await c.fact(f.DirectStarted)
-        assert started.seat == "amy"
         await out.ended.wait()
-        assert (out.ended_by, out.code) == ("them", 403)
-        await c.fact(f.DirectEnded)
+        assert (out.answered.is_set(), out.ended_by, out.code) == (False, "them", 403)
+        assert c.facts(f.DirectStarted) == c.facts(f.OutboundStarted) == []
         await c.empty()
+        assert c.repairs() == {}
 
 
 @pytest.mark.asyncio

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from acd.core import facts as f
 from acd.core.effects import Connect, DialOutside, HangUpLeg, Join, WithdrawOffer
 from acd.core.inputs import (
     DirectCallStarted,
@@ -16,13 +17,15 @@ from acd.core.inputs import (
     OutboundAsked,
     PartyLeft,
     RingSeen,
+    TrunkDefined,
 )
-from acd.core.model import DirectKind, OfferResult, Outcome, Route
+from acd.core.model import DirectKind, OfferResult, Outcome, Party, Route, TrunkDef
 from acd.core.reply import Code, Done
 from cti.asterisk import AsteriskProcess
 from cti.config import Trunk
 from softphone.process import PhoneProcess
 from tests.support.asterisk import free_port, running_asterisk, soon
+from tests.support.center import center
 from tests.support.sipua import Call, SipUa
 from tests.support.switch import CARRIER, PASSWORD, SEATS, SPARE, Switch, refused, switch
 
@@ -318,3 +321,75 @@ async def test_an_extension_without_a_seat_is_called_inside(box: AsteriskProcess
         out.hang_up()
         await calls[0].ended.wait()
         await s.empty()
+
+
+# --- with the core -------------------------------------------------------------------------------------------------
+
+
+async def test_a_handset_calls_outside_and_every_step_is_a_fact(box: AsteriskProcess, port: int) -> None:
+    async with center(box) as c, carrier(box, port) as far:
+        await c.ready("amy")
+        out = c.ua.call("90223456789", SEATS["amy"])
+        call = await far.rings()
+        await c.fact(f.CustomerRang)
+        assert not out.answered.is_set()
+        call.answer()
+        await out.answered.wait()
+        answered = await c.fact(f.CustomerAnswered)
+        began = await c.fact(f.RecordingBegan)
+        assert (answered.seat, began.item, began.recording) == ("amy", answered.item, answered.recording)
+        call.hang_up()
+        ended = await c.fact(f.Ended)
+        assert (ended.outcome, ended.who) == (Outcome.ANSWERED, Party.CUSTOMER)
+        await out.ended.wait()
+        await c.empty()
+        assert c.repairs() == {}
+        assert c.facts(f.DirectStarted) == []
+
+
+@pytest.mark.parametrize(("code", "outcome"), [(486, Outcome.BUSY), (404, Outcome.WRONG_NUMBER)])
+async def test_a_call_that_fails_frees_the_agent_with_its_outcome(
+    box: AsteriskProcess, port: int, code: int, outcome: Outcome
+) -> None:
+    async with center(box) as c, carrier(box, port) as far:
+        await c.ready("amy")
+        out = c.ua.call("90223456789", SEATS["amy"])
+        (await far.rings()).decline(code)
+        ended = await c.fact(f.Ended)
+        assert (ended.outcome, ended.sip) == (outcome, code)
+        await out.ended.wait()
+        assert not out.answered.is_set()
+        await c.empty()
+        assert c.repairs() == {}
+
+
+async def test_an_agent_who_gives_up_takes_the_ringing_with_him(box: AsteriskProcess, port: int) -> None:
+    async with center(box) as c, carrier(box, port) as far:
+        await c.ready("amy")
+        out = c.ua.call("90223456789", SEATS["amy"])
+        call = await far.rings()
+        await c.fact(f.CustomerRang)
+        out.hang_up()
+        await call.ended.wait()
+        assert (call.ended_by, call.code) == ("them", 487)
+        assert (await c.fact(f.Ended)).who is Party.SEAT
+        await c.empty()
+        assert c.repairs() == {}
+
+
+async def test_the_lines_cap_is_told_with_congestion(box: AsteriskProcess, port: int) -> None:
+    async with center(box) as c, carrier(box, port) as far:
+        await c.runtime.submit(TrunkDefined(TrunkDef(CARRIER, cap=1)))
+        await c.ready("amy", "bob")
+        first = c.ua.call("90223456789", SEATS["amy"])
+        (await far.rings()).answer()
+        await first.answered.wait()
+        second = c.ua.call("90223456789", SEATS["bob"])
+        await second.ended.wait()
+        assert (second.answered.is_set(), second.code) == (False, 503)
+        assert len(far.calls) == 1
+        assert len(c.facts(f.LineOverflowed)) == 1
+        first.hang_up()
+        await c.fact(f.Ended)
+        await c.empty()
+        assert c.repairs() == {}

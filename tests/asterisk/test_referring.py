@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from acd.core import facts as f
 from acd.core.effects import AnswerLeg, Connect, DialOutside, Effect, HangUpLeg, Join, RingSeat
 from acd.core.inputs import (
     CallEntered,
@@ -24,15 +25,17 @@ from acd.core.inputs import (
     OutboundAsked,
     PartyLeft,
     PhonesJoined,
+    SeatSignedIn,
     TransferAsked,
 )
-from acd.core.model import EntryPlan, Route, Target, TargetKind
+from acd.core.model import EntryPlan, Party, Route, Target, TargetKind
 from acd.core.reply import Code, Done, Reply
 from cti.asterisk import AsteriskProcess
 from cti.config import Trunk
 from softphone.process import PhoneProcess
 from tests.support.asterisk import free_port, running_asterisk
-from tests.support.switch import CARRIER, SEATS, SPARE, Switch, refused, switch
+from tests.support.center import Center, center, until
+from tests.support.switch import CARRIER, PASSWORD, SEATS, SPARE, Switch, refused, switch
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.softphone]
 
@@ -254,3 +257,72 @@ async def test_with_replaces_the_number_called_outside_gets_the_customer(box: As
             assert set(await s.channels()) == {t.leg, "x-2"}
             s.perform(HangUpLeg(t.leg), HangUpLeg("x-2"))
             await far.expect("ended", call=ring.call)
+
+
+# --- with the core -------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def served(c: Center) -> AsyncIterator[tuple[PhoneProcess, int, PhoneProcess, int]]:
+    """A customer served by amy: (her phone, its call, his phone, its call)."""
+    server = f"127.0.0.1:{c.box.settings.sip_port}"
+    more: dict[str, Any] = {"server": server, "listen": True, "tones": TONES}
+    async with (
+        await PhoneProcess.start(SEATS["amy"], password=PASSWORD, tone=AMY, **more) as amy,
+        await PhoneProcess.start("0912345678", register=False, tone=CALLER, **more) as caller,
+    ):
+        await until(lambda: c.seats.reachable("amy"), "amy's phone")
+        assert isinstance(await c.runtime.submit(SeatSignedIn("amy")), Done)
+        callers_call = await caller.call("81")
+        ring = await amy.expect("incoming")
+        await amy.answer(ring.call)
+        await c.fact(f.MediaUp)
+        await caller.until_hears(AMY, call=callers_call)
+        yield amy, ring.call, caller, callers_call
+
+
+async def test_a_phones_blind_transfer_gives_the_facts_of_the_desks(box: AsteriskProcess) -> None:
+    async with center(box) as c, served(c) as (amy, call, caller, callers_call):
+        await c.ready("bob")
+        await amy.transfer(SEATS["bob"], call)
+        assert (await amy.expect("transfer", call=call, final=True))["code"] == TAKEN
+        assert (await amy.expect("ended", call=call))["by"] == "us"
+        ring = await c.rings(SEATS["bob"])
+        ring.answer()
+        await until(lambda: [fact.seat for fact in c.facts(f.OtherAnswered)] == ["bob"], "bob has the customer")
+        assert [(fact.seat, fact.how) for fact in c.facts(f.HandlingEnded)] == [("amy", "transferred")]
+        await caller.hang_up(callers_call)
+        await c.fact(f.Ended)
+        await ring.ended.wait()
+        await c.empty()
+        assert c.repairs() == {}
+
+
+async def test_a_phones_attended_transfer_joins_customer_and_colleague(box: AsteriskProcess) -> None:
+    server = f"127.0.0.1:{box.settings.sip_port}"
+    more: dict[str, Any] = {"server": server, "password": PASSWORD, "listen": True, "tones": TONES}
+    async with (
+        center(box) as c,
+        served(c) as (amy, call, caller, callers_call),
+        await PhoneProcess.start(SEATS["bob"], tone=BOB, **more) as bob,
+    ):
+        await until(lambda: c.seats.reachable("bob"), "bob's phone")
+        assert isinstance(await c.runtime.submit(SeatSignedIn("bob")), Done)
+        await amy.hold(call)
+        second = await amy.call(SEATS["bob"])
+        ring = await bob.expect("incoming")
+        await bob.answer(ring.call)
+        await c.fact(f.DirectAnswered, 2)
+        await amy.do("join", call=call, other=second)
+        assert (await amy.expect("transfer", call=call, final=True))["code"] == TAKEN
+        await amy.expect("ended", call=call)
+        await amy.expect("ended", call=second)
+        await caller.until_hears(BOB, absent=(AMY,), call=callers_call)
+        await bob.until_hears(CALLER, absent=(AMY,), call=ring.call)
+        assert {fact.seat for fact in c.facts(f.DirectEnded)} == {"amy", "bob"}
+        assert len(await c.channels()) == 2
+        await caller.hang_up(callers_call)
+        assert (await c.fact(f.Ended)).who is Party.CUSTOMER
+        await bob.expect("ended", call=ring.call)
+        await c.empty()
+        assert c.repairs() == {}

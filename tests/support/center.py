@@ -17,6 +17,7 @@ from acd.core import facts as f
 from acd.core import inputs as i
 from acd.core.model import (
     SECOND,
+    Destination,
     EntryPlan,
     MediumDef,
     Menu,
@@ -26,6 +27,8 @@ from acd.core.model import (
     SeatProfile,
     SeatQueue,
     StatusDef,
+    TrunkDef,
+    Way,
 )
 from acd.core.reply import Done
 from acd.ports import AddressSeen
@@ -39,15 +42,17 @@ from cti.provisioning import Extension, Provisioning, http_call
 from cti.telephony import AsteriskTelephony
 from tests.support.memory import MemoryLog
 from tests.support.sipua import Call, SipUa
+from tests.support.switch import CARRIER, Numbers
 
 T = TypeVar("T")
 F = TypeVar("F")
 SEATS = {"amy": "8001", "bob": "8002"}
 PASSWORD = "test-password-0123456"
-MENU = Menu("ringside/menu", (MenuOption("1", "q"), MenuOption("2", "quiet")), "q", timeout=2 * SECOND, tries=1)
+IN_Q, IN_QUIET = Destination(Way.QUEUE, "q"), Destination(Way.QUEUE, "quiet")
+MENU = Menu("m", "ringside/menu", (MenuOption("1", IN_Q), MenuOption("2", IN_QUIET)), IN_Q, timeout=2 * SECOND, tries=1)
 PLANS = {
     "81": EntryPlan("81", 1, "q"),
-    "82": EntryPlan("82", 1, "q", greeting="ringside/greeting", menu=MENU),
+    "82": EntryPlan("82", 1, "q", greeting="ringside/greeting", start=Destination(Way.MENU, "m")),
     "83": EntryPlan("83", 1, "quiet"),
 }
 STATUSES = (
@@ -181,6 +186,8 @@ async def define(runtime: Runtime) -> None:
         i.QueueDefined(
             QueueDef("quiet", "Quiet", ring_time=SECOND, no_answer_back_off=60 * SECOND, record_calls=False)
         ),
+        i.MenuDefined(MENU),
+        i.TrunkDefined(TrunkDef(CARRIER, cap=2)),
         *(i.SeatProfileSet(SeatProfile(seat, number, queues)) for seat, number in SEATS.items()),
     )
     for given in definitions:
@@ -198,7 +205,7 @@ async def engine(
         await define(runtime)
     await runtime.query(seats.load)
     runtime.on_commit(seats.take)
-    telephony = AsteriskTelephony(box.settings, runtime, plans, seats)
+    telephony = AsteriskTelephony(box.settings, runtime, plans, seats, Numbers())
     runtime.attach(telephony)
     server = AgiServer(box.settings, runtime, plans)
     if agi:
