@@ -6,9 +6,13 @@ a regular file is refused, and no more is read than the size that was looked at 
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import re
+import signal
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,9 +28,11 @@ SUFFIX = ".raw"
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,150}")
 BLOCK_FRAMES = 1 << 16
 """Read at once: 8 s, 256 KiB."""
-QUIET: Micros = SECOND
-"""A file not written for so long is complete. Asterisk writes 50 times a second; after a hang-up the file was complete
-at the next look 50 ms later."""
+QUIET: Micros = 3 * SECOND
+"""A file not written for so long is complete. Asterisk writes once a second (32 KiB at a time), and after a hang-up at
+once. Where the file system tells who has a file open, that is asked too."""
+
+F_SETSIG = 10  # of Linux; Python's fcntl has no name for it
 
 Sound = NDArray[np.int16]
 """Frames x sides."""
@@ -103,6 +109,20 @@ class RawFile:
         self._descriptor = descriptor
         self.look = found
 
+    def being_written(self) -> bool:
+        """Whether some process has it open for writing; False where the file system cannot tell (NFS).
+
+        A read lease is granted only where nobody has (fcntl(2)); it is given back at once. Should somebody open the
+        file in between, the kernel tells us by SIGURG, which does nothing.
+        """
+        try:
+            fcntl.fcntl(self._descriptor, F_SETSIG, signal.SIGURG)
+            fcntl.fcntl(self._descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        except OSError as error:
+            return error.errno == errno.EAGAIN
+        fcntl.fcntl(self._descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        return False
+
     def blocks(self) -> Iterator[Sound]:
         """Its frames from the start, in blocks; may be called again. Raises OSError when less comes than was there."""
         at, end = 0, self.look.frames * FRAME_BYTES
@@ -113,6 +133,15 @@ class RawFile:
                 raise OSError(f"the raw file became shorter while it was read: {at} of {end} bytes")
             at += whole
             yield np.frombuffer(raw[:whole], dtype="<i2").astype(np.int16, copy=False).reshape(-1, SIDES)
+
+
+def being_written(folder: Path, recording: str) -> bool:
+    """As RawFile.being_written, of a file by its name; False where there is none."""
+    try:
+        with opened(folder, recording, sys.maxsize) as raw:
+            return raw.being_written()
+    except FileNotFoundError:
+        return False
 
 
 def remove(folder: Path, recording: str) -> None:

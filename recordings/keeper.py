@@ -114,7 +114,7 @@ class Keeper:
                 self._miss(row, Problem.MISSING)
                 done.missing += 1
             return
-        if not seen.quiet(now):
+        if not seen.quiet(now) or capture.being_written(self.raws, row.recording):
             return
         if not seen.frames:
             self._miss(row, Problem.EMPTY)
@@ -195,7 +195,7 @@ class Keeper:
     def _sweep_raw(self, recording: str, state: State | None) -> int:
         try:
             seen = capture.look(self.raws, recording)
-            if seen is None or not seen.quiet(self.now()):
+            if seen is None or not seen.quiet(self.now()) or capture.being_written(self.raws, recording):
                 return 0
             match state:
                 case None:

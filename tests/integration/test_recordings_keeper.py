@@ -118,8 +118,11 @@ def test_a_contact_that_goes_on_or_a_file_that_grows_is_left_alone(tape: Tape) -
     tape.clock.at += 2 * SECOND
     os.utime(path, ns=((tape.clock.at - SECOND // 2) * 1000,) * 2)
     assert tape.keeper.run_once().stored == 0  # still written
-    tape.clock.at += SECOND
-    assert tape.keeper.run_once().stored == 1
+    tape.clock.at += 3 * SECOND
+    with path.open("ab"):
+        assert tape.keeper.run_once().stored == 0  # Asterisk has it open
+    with path.open("rb"):
+        assert tape.keeper.run_once().stored == 1
 
 
 @pytest.mark.parametrize(("sound", "problem"), [(None, Problem.MISSING), (b"", Problem.EMPTY), (b"abc", Problem.EMPTY)])
