@@ -1,4 +1,4 @@
-"""Belief against Asterisk: each of the eight differences, what is none, and what a start resumes."""
+"""Belief against Asterisk: each difference, what is none, and what a start resumes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,21 @@ import pytest
 
 from acd.core.effects import (
     AnswerLeg,
+    Coach,
     Connect,
     Effect,
     Gather,
+    Hold,
     HoldMusic,
+    Join,
+    PauseRecording,
     RingSeat,
     StartRecording,
     StopPrompt,
     WantedLeg,
 )
-from acd.core.inputs import FallbackServed, Input, LegArrived, OfferAnswered
-from acd.core.model import EntryPlan
+from acd.core.inputs import FallbackServed, Input, LegArrived, OfferAnswered, OfferRefused
+from acd.core.model import EntryPlan, OfferResult, Route
 from cti.configuration import CEL_FIELDS
 from cti.fallback import FallbackReader, served
 from cti.lanes import Lanes
@@ -129,6 +133,57 @@ def test_missing_recording() -> None:
     assert differences(recordings=()) == [(Kind.MISSING_RECORDING, "c1")]
 
 
+BOB = WantedLeg("x1", "seat", "talking", "x1", "i1", "bob", "8002", bridge="o1-b", ear="o1")
+THIRD = ChannelSeen("x1", "PJSIP/8002-3", "8002", "Up", ("offer", "x1"), item="i1", offer="x1")
+SNOOP = ChannelSeen("x1-s5", "Snoop/o1-4", "", "Up", ("snoop", "x1", "o1"))
+COACHING = BridgeSeen("x1-s5-b", "mixing", ("x1-s5", "x1"), "x1-s5-b")
+HELD = BridgeSeen("hold-1", "holding", ("c1",), "hold-1")
+
+
+def test_who_is_on_hold_must_have_music() -> None:
+    held = (replace(CUSTOMER, doing="held"), SEAT)
+    assert differences(held, bridges=(TALK, HELD)) == []
+    assert differences(held) == [(Kind.NOT_ON_HOLD, "c1")]
+    assert differences((replace(CUSTOMER, doing="waiting"), SEAT)) == [(Kind.NOT_ON_HOLD, "c1")]
+    assert differences(held, arriving=("c1",)) == []
+    assert differences(held, bridges=(TALK, HELD), recordings=()) == [(Kind.MISSING_RECORDING, "c1")]
+
+
+def test_a_listener_must_be_in_the_bridge() -> None:
+    listens = replace(BOB, role="watcher", doing="listening")
+    there = (CALLER, AGENT, THIRD)
+    assert differences((CUSTOMER, SEAT, listens), there) == [(Kind.BRIDGE_WITHOUT_MEMBER, "x1")]
+    assert differences((CUSTOMER, SEAT, listens), there, (replace(TALK, members=("c1", "o1", "x1")),)) == []
+
+
+def test_a_coach_must_have_his_snoop_on_the_right_ear() -> None:
+    coaches, there = replace(BOB, doing="coaching"), (CALLER, AGENT, THIRD)
+    assert differences((CUSTOMER, SEAT, coaches), (*there, SNOOP), (TALK, COACHING)) == []
+    assert differences((CUSTOMER, SEAT, coaches), there) == [(Kind.NOT_COACHING, "x1")]
+    apart = (TALK, replace(COACHING, members=("x1-s5",)))
+    assert differences((CUSTOMER, SEAT, coaches), (*there, SNOOP), apart) == [(Kind.NOT_COACHING, "x1")]
+    other_ear = replace(SNOOP, words=("snoop", "x1", "c1"))
+    assert differences((CUSTOMER, SEAT, coaches), (*there, other_ear), (TALK, COACHING)) == [
+        (Kind.NOT_COACHING, "x1"),
+        (Kind.GHOST_CHANNEL, "x1-s5"),
+    ]
+
+
+def test_a_snoop_without_a_coach_is_a_ghost() -> None:
+    assert differences(channels=(CALLER, AGENT, SNOOP)) == [(Kind.GHOST_CHANNEL, "x1-s5")]
+    assert differences(channels=(CALLER, AGENT, SNOOP), arriving=("x1",)) == []  # it is being made
+
+
+def test_a_party_that_waits_for_a_bridge_lacks_nothing() -> None:
+    idle = replace(BOB, role="watcher", doing="idle", bridge="")
+    assert differences((CUSTOMER, SEAT, idle), (CALLER, AGENT, THIRD)) == []
+
+
+def test_a_voicemail_must_be_written() -> None:
+    voicemail = replace(CUSTOMER, doing="voicemail", bridge="")
+    assert differences((voicemail,), (CALLER,), recordings=()) == [(Kind.MISSING_RECORDING, "c1")]
+
+
 def test_an_emergency_call_of_a_seat_is_no_fault() -> None:
     assert differences(channels=(CALLER, AGENT, replace(HANDSET, context="from-agents", exten="119"))) == []
 
@@ -214,6 +269,75 @@ RESUMED: list[tuple[str, list[WantedLeg], list[ChannelSeen], list[BridgeSeen], l
         [],
         [],
         [Connect("i1", "amy", "c1", "o1", "o1-b"), StartRecording("i1", "c1", "i1-r")],
+    ),
+    (
+        "a third party's phone is rung",
+        [CUSTOMER, SEAT, replace(BOB, doing="ringing", bridge="")],
+        [CALLER, AGENT],
+        [TALK],
+        [],
+        [RingSeat("x1", "i1", "bob", "8002", "c1", "", 0)],
+    ),
+    (
+        "a supervisor's phone is rung without a caller's number",
+        [CUSTOMER, SEAT, replace(BOB, role="watcher", doing="ringing", bridge="")],
+        [CALLER, AGENT],
+        [TALK],
+        [],
+        [RingSeat("x1", "i1", "bob", "8002", "", "", 0)],
+    ),
+    ("a third party answered", [replace(BOB, doing="ringing")], [THIRD], [], [OfferAnswered("x1")], []),
+    (
+        "a number outside is not dialled twice",
+        [replace(BOB, role="other", doing="ringing", route=Route("a1", "main"))],
+        [],
+        [],
+        [OfferRefused("x1", OfferResult.UNREACHABLE)],
+        [],
+    ),
+    (
+        "a customer whom we call is not answered by us",
+        [replace(CUSTOMER, doing="ringing", route=Route("a1", "main"))],
+        [replace(CALLER, state="Ringing")],
+        [],
+        [],
+        [],
+    ),
+    (
+        "joined before held",
+        [replace(CUSTOMER, doing="held", music="jazz"), SEAT, BOB],
+        [CALLER, AGENT, THIRD],
+        [TALK],
+        [],
+        [Join("i1", "x1", "o1-b"), Hold("i1", "c1", "jazz")],
+    ),
+    (
+        "a coach and a listener",
+        [CUSTOMER, SEAT, replace(BOB, doing="coaching"), replace(BOB, leg="w1", role="watcher", doing="listening")],
+        [CALLER, AGENT, THIRD, replace(THIRD, id="w1")],
+        [TALK],
+        [],
+        [Coach("i1", "x1", "o1"), Join("i1", "w1", "o1-b", muted=True)],
+    ),
+    (
+        "a third seat comes in by itself",
+        [CUSTOMER, SEAT, BOB],
+        [CALLER, AGENT, THIRD],
+        [],
+        [],
+        [
+            Connect("i1", "amy", "c1", "o1", "o1-b"),
+            StartRecording("i1", "c1", "i1-r"),
+            Join("i1", "x1", "o1-b"),
+        ],
+    ),
+    (
+        "a pause goes on",
+        [replace(CUSTOMER, paused=True), SEAT],
+        [CALLER, AGENT],
+        [TALK],
+        [],
+        [PauseRecording("i1", "c1", "i1-r", True)],
     ),
     ("a caller who is gone is left to compare", [WAITING], [], [], [], []),
     ("a caller in the fall-back is left there", [WAITING], [replace(CALLER, words=())], [], [], []),
