@@ -19,6 +19,8 @@ COMMITTED = "committed"
 POLL_S = 0.2
 BATCH = 1000
 RETRY_S = 1.0
+PAUSE_S = 0.02
+"""After each look: the commits of a busy engine, 7 a call, are taken in together."""
 
 Facts = Callable[[Sequence[Recorded]], None]
 
@@ -96,6 +98,7 @@ class Live:
                     self.failing = type(error).__name__
                     await asyncio.sleep(RETRY_S)
                     continue
+                await asyncio.sleep(PAUSE_S)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
                         await self._wake.wait()

@@ -25,6 +25,10 @@ from storage.settings import Settings, load_secrets
 log = structlog.get_logger(__name__)
 
 TROUBLE_S = 1.0
+PAUSE_S = 0.1
+"""After each look: what came meanwhile shares one transaction. With one for every commit of the engine, 20 calls a
+second took 0.45 of a core and kept the tables' only writer's place from those who had to keep a new caller's number
+(95th percentile 0.7 s at 60 calls a second)."""
 KEEP_EVERY_S = 1.0
 RETAIN_LOOK_S = 600.0
 
@@ -69,6 +73,7 @@ async def _consume(database: Database, facts: FactLog, consumer: Consumer, wake:
             log.exception("consumer_failed", consumer=consumer.name)
             await asyncio.sleep(TROUBLE_S)
             continue
+        await asyncio.sleep(PAUSE_S)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(POLL_S):
                 await wake.wait()

@@ -168,6 +168,8 @@ def text_of(value: object, limit: int = LONGEST_TEXT) -> str:
     """A value as printable text of bounded length; anything but a string is empty."""
     if not isinstance(value, str):
         return ""
+    if len(value) <= limit and value.isprintable():  # nearly always; letter by letter was 8 % of the engine's time
+        return value.strip()
     return "".join(sign for sign in value[: 4 * limit] if sign.isprintable())[:limit].strip()
 
 
