@@ -151,7 +151,7 @@ class Keeper:
         capture.remove(self.raws, row.recording)
         chain.write_head(self.folder, link)
         if kept.problems:
-            log.warning("recording_has_problems", recording=row.recording, problems=list(kept.problems))
+            log.warning("recording_has_problems", recording=row.recording, problems=[one.value for one in kept.problems])
 
     def _tidy(self, recording: str, kept: str) -> None:
         for left in store.others(self.folder, recording, kept):
