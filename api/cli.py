@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from acd.core.codec import UnknownKind
+from acd.core.model import TargetKind, WatchMode
+from acd.core.shapes import Move
 from api.commands.common import CommandFailed, Context, Exit, complain, printable
 from api.words import LANGUAGES, Words, language_here, words
 from cti.asterisk import AsteriskFailed
@@ -89,6 +91,7 @@ def _parser(say: Words) -> argparse.ArgumentParser:
     one.add_argument("--device", default="cli", help=say("opt.device"))
     one = add(seat, "sign-out", "cmd.seat.sign_out", _later("seats", "sign_out"))
     one.add_argument("seat")
+    one.add_argument("--force", action="store_true", help=say("opt.force"))
     one = add(seat, "status", "cmd.seat.status", _later("seats", "choose_status"))
     one.add_argument("seat")
     one.add_argument("status")
@@ -99,6 +102,16 @@ def _parser(say: Words) -> argparse.ArgumentParser:
     one = add(seat, "pickup", "cmd.seat.pickup", _later("seats", "pick_up"))
     one.add_argument("seat")
     one.add_argument("--item", default="", help=say("opt.item"))
+
+    one = add(seat, "dial", "cmd.seat.dial", _later("handling", "dial"))
+    one.add_argument("seat")
+    one.add_argument("number")
+    one.add_argument("--prefix", default="", help=say("opt.prefix"))
+    one = add(seat, "dial-class", "cmd.seat.dial_class", _later("seats", "set_dial_class"), lists=False)
+    one.add_argument("seat")
+    one.add_argument("dial_class", metavar="class", help=say("opt.dial_class"))
+
+    _handling(group("call", "cmd.call"), add, say)
 
     calls = add(nouns, "calls", "cmd.calls", _later("calls", "run"))
     calls.add_argument("item", nargs="?", default="", help=say("opt.call"))
@@ -128,6 +141,11 @@ def _parser(say: Words) -> argparse.ArgumentParser:
     add(extension, "list", "cmd.extension.list", _later("extensions", "list_all"))
     one = add(extension, "add", "cmd.extension.add", _later("extensions", "add"))
     one.add_argument("number")
+    one.add_argument("--kind", choices=("softphone", "desk", "browser"), default="softphone", help=say("opt.kind"))
+    one.add_argument("--short-code", default="", help=say("opt.short_code"))
+    one = add(extension, "move", "cmd.extension.move", _later("extensions", "move"))
+    one.add_argument("number")
+    one.add_argument("seat")
     one = add(extension, "password", "cmd.extension.password", _later("extensions", "password"))
     one.add_argument("number")
     one = add(extension, "assign", "cmd.extension.assign", _later("extensions", "assign"))
@@ -140,10 +158,83 @@ def _parser(say: Words) -> argparse.ArgumentParser:
 
     config = group("config", "cmd.config")
     add(config, "check", "cmd.config.check", _later("config", "check"))
+    add(config, "export", "cmd.config.export", _later("config", "export"), lists=False)
+    one = add(config, "apply", "cmd.config.apply", _later("config", "apply"))
+    one.add_argument("file", help=say("opt.document"))
+    one.add_argument("--dry-run", action="store_true", help=say("opt.dry_run"))
+
+    _callers(nouns, group, add, say)
+    _prompts(group("prompt", "cmd.prompt"), add, say)
 
     nouns.add_parser("phone", help=say("cmd.phone"), add_help=False)
 
     return top
+
+
+def _handling(place: argparse._SubParsersAction[argparse.ArgumentParser], add: Add, say: Words) -> None:
+    def of_seat(name: str, run: str) -> argparse.ArgumentParser:
+        made = add(place, name, f"cmd.call.{run}", _later("handling", run))
+        made.add_argument("seat")
+        made.add_argument("item", help=say("opt.call"))
+        return made
+
+    of_seat("move", "move").add_argument("move", choices=[one.value for one in Move], help=say("opt.move"))
+    for name in ("consult", "transfer"):
+        one = of_seat(name, name)
+        one.add_argument("kind", choices=[one.value for one in TargetKind], help=say("opt.target_kind"))
+        one.add_argument("target", help=say("opt.target"))
+        one.add_argument("--prefix", default="", help=say("opt.prefix"))
+    of_seat("hang-up", "hang_up")
+    of_seat("watch", "watch").add_argument("mode", choices=[one.value for one in WatchMode], help=say("opt.mode"))
+    of_seat("unwatch", "unwatch")
+    for name in ("end", "pause", "resume"):
+        one = add(place, name, f"cmd.call.{name}", _later("handling", name))
+        one.add_argument("item", help=say("opt.call"))
+        if name == "pause":
+            one.add_argument("--seconds", type=int, default=300, help=say("opt.pause_seconds"))
+
+
+def _callers(
+    nouns: argparse._SubParsersAction[argparse.ArgumentParser],
+    group: Callable[[str, str], argparse._SubParsersAction[argparse.ArgumentParser]],
+    add: Add,
+    say: Words,
+) -> None:
+    blacklist = group("blacklist", "cmd.blacklist")
+    add(blacklist, "list", "cmd.blacklist.list", _later("callers", "blacklist"))
+    one = add(blacklist, "add", "cmd.blacklist.add", _later("callers", "block"))
+    one.add_argument("number", help=say("opt.caller"))
+    one.add_argument("--for-good", action="store_true", help=say("opt.for_good"))
+    one.add_argument("--reason", default="", help=say("opt.reason"))
+    one = add(blacklist, "remove", "cmd.blacklist.remove", _later("callers", "unblock"))
+    one.add_argument("number", help=say("opt.caller"))
+
+    vip = group("vip", "cmd.vip")
+    add(vip, "list", "cmd.vip.list", _later("callers", "list_vips"))
+    one = add(vip, "set", "cmd.vip.set", _later("callers", "set_vip"))
+    one.add_argument("number", help=say("opt.caller"))
+    one.add_argument("priority", type=int, help=say("opt.priority"))
+
+    one = add(nouns, "who-serves", "cmd.who_serves", _later("callers", "who_serves"))
+    one.add_argument("--entry", required=True, help=say("opt.entry"))
+    one.add_argument("--caller", default="", help=say("opt.caller"))
+    one.add_argument("--at", default="", help=say("opt.at"))
+    one.add_argument("--keys", default=None, help=say("opt.keys"))
+
+
+def _prompts(place: argparse._SubParsersAction[argparse.ArgumentParser], add: Add, say: Words) -> None:
+    one = add(place, "list", "cmd.prompt.list", _later("prompts", "list_all"))
+    one.add_argument("--library", action="store_true", help=say("opt.library"))
+    one = add(place, "add", "cmd.prompt.add", _later("prompts", "add"))
+    one.add_argument("file", help=say("opt.sound"))
+    one.add_argument("--name", default="", help=say("opt.name"))
+    one.add_argument("--music", default="", metavar="CLASS", help=say("opt.music"))
+    one = add(place, "say", "cmd.prompt.say", _later("prompts", "speak"))
+    one.add_argument("text", help=say("opt.text_to_say"))
+    one.add_argument("--name", default="", help=say("opt.name"))
+    one.add_argument("--voice", choices=("zh", "en"), default="zh", help=say("opt.voice"))
+    one = add(place, "remove", "cmd.prompt.remove", _later("prompts", "remove"))
+    one.add_argument("prompt", help=say("opt.prompt"))
 
 
 def _recordings(place: argparse._SubParsersAction[argparse.ArgumentParser], add: Add, say: Words) -> None:

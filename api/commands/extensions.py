@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from api.bootstrap import open_database
 from api.commands.common import CommandFailed, Context, Exit
 from directory import service
-from directory.definitions import DirectoryError
+from directory.model import DirectoryError
+from storage.bus import CallFailed, EngineAway, UnixClient
 from storage.settings import load_secrets
 
 UNKNOWN = frozenset({"unknown_seat", "unknown_extension"})
@@ -29,22 +32,62 @@ def _change(context: Context, work: Callable[[Session], None]) -> None:
 
 
 def list_all(context: Context) -> int:
-    """The pool, without passwords."""
+    """The pool, without passwords, with each phone as Asterisk has it now."""
     database = open_database(context.settings)
     try:
         with database.read() as session:
             pool = service.list_extensions(session)
     finally:
         database.close()
-    rows = [(one.number, one.kind, one.person or "-") for one in pool]
-    plain = [{"number": one.number, "kind": one.kind, "seat": one.person} for one in pool]
-    context.table(("head.extension", "head.kind", "head.seat"), rows, plain)
+    phones = asyncio.run(_phones(context))
+    rows = [
+        (one.number, one.kind, one.person or "-", one.short_code or "-", *_phone(context, phones.get(one.number)))
+        for one in pool
+    ]
+    plain = [
+        {
+            "number": one.number,
+            "kind": one.kind,
+            "seat": one.person,
+            "short_code": one.short_code,
+            "phone": phones.get(one.number),
+        }
+        for one in pool
+    ]
+    heads = ("extension", "kind", "seat", "short_code", "phone", "address", "agent")
+    context.table([f"head.{head}" for head in heads], rows, plain)
     return Exit.OK
+
+
+async def _phones(context: Context) -> dict[str, Any]:
+    """Extension -> phone; empty while the engine or Asterisk does not answer."""
+    try:
+        async with UnixClient(context.settings.socket_path) as client:
+            return dict((await client.call("phones", {})).get("phones", {}))
+    except (EngineAway, CallFailed):
+        return {}
+
+
+def _phone(context: Context, phone: Mapping[str, Any] | None) -> tuple[str, str, str]:
+    if phone is None:
+        return "-", "-", "-"
+    answers = phone["answers"]
+    state = context.words("phone.registered" if answers is None else "phone.answers" if answers else "phone.silent")
+    return state, str(phone["address"]), str(phone["agent"])
 
 
 def add(context: Context) -> int:
     """A new number; its password is shown this once (`ringside extension password` gives another one)."""
-    _change(context, lambda session: service.create_extension(session, context.args.number))
+    _change(
+        context,
+        lambda session: service.create_extension(
+            session,
+            context.args.number,
+            context.args.kind,
+            licences=context.settings.phone_seats,
+            short_code=context.args.short_code,
+        ),
+    )
     return _show(context, 1)
 
 
@@ -67,6 +110,13 @@ def _show(context: Context, generation: int) -> int:
 def assign(context: Context) -> int:
     """Give it to a seat."""
     _change(context, lambda session: service.assign_extension(session, context.args.number, context.args.seat))
+    context.say(context.words("done"))
+    return Exit.OK
+
+
+def move(context: Context) -> int:
+    """Take it from whoever has it and give it to this seat."""
+    _change(context, lambda session: service.move_extension(session, context.args.number, context.args.seat))
     context.say(context.words("done"))
     return Exit.OK
 

@@ -13,6 +13,8 @@ from api.bootstrap import open_database, open_log
 from api.commands.common import CommandFailed, Context, Exit, moment
 from api.gateway import Answer, submit
 from api.schemas import seat_with_holdings
+from directory import service
+from directory.model import DirectoryError
 from directory.service import seat_names
 from storage.bus import UnixClient
 
@@ -89,7 +91,22 @@ def sign_in(context: Context) -> int:
 
 def sign_out(context: Context) -> int:
     """The agent leaves."""
-    return command(context, SeatSignedOut(context.args.seat))
+    return command(context, SeatSignedOut(context.args.seat, context.args.force))
+
+
+def set_dial_class(context: Context) -> int:
+    """Which numbers outside a seat may call."""
+    database = open_database(context.settings)
+    try:
+        with database.write() as session:
+            service.set_dial_class(session, context.args.seat, context.args.dial_class)
+    except DirectoryError as error:
+        code = Exit.UNKNOWN if error.code == "unknown_seat" else Exit.REFUSED
+        raise CommandFailed(code, f"{error.say} ({error.code})") from None
+    finally:
+        database.close()
+    context.say(context.words("done"))
+    return Exit.OK
 
 
 def choose_status(context: Context) -> int:

@@ -1,4 +1,4 @@
-"""What agents and supervisors do with a conversation: hold, consult, transfer, hang up, dial, watch, pause recording."""
+"""What agents and supervisors do with a conversation: hold, consult, transfer, hang up, dial, watch, pause."""
 
 from __future__ import annotations
 
