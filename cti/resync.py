@@ -183,7 +183,7 @@ def compare(
     *,
     arriving: AbstractSet[str] = frozenset(),
 ) -> list[Difference]:
-    """Every difference of the eight kinds, in a fixed order.
+    """Every difference, in a fixed order.
 
     `recordings` are the legs a file is being written for. `arriving` are legs we are just dealing with (commands under
     way): nothing is said about them. An open offer without a channel is a difference too: whoever has just started

@@ -52,8 +52,8 @@ async def consult(s: Stage) -> None:
 async def test_hold_and_resume_twice_each_with_music(box: AsteriskProcess) -> None:
     async with stage(box, "amy") as s:
         await s.talk(recorded=True)
-        for _ in range(2):
-            s.do(e.Hold("i1", s.customer))
+        for music in ("default", "no-such-class"):
+            s.do(e.Hold("i1", s.customer, music))
             await s.hear(customer=[MUSIC], amy=[])
             s.do(e.Join("i1", s.customer, "o1-b"))
             await s.hear(customer=[AMY], amy=[CUSTOMER])
@@ -267,3 +267,30 @@ async def test_a_phones_own_hold_button_is_the_desks(box: AsteriskProcess) -> No
         await s.hear(customer=[AMY], amy=[CUSTOMER])
         await s.over()
         assert s.repairs() == {}
+
+
+@pytest.mark.proof
+@pytest.mark.asyncio
+async def test_the_recording_holds_both_sides_through_twelve_moves(box: AsteriskProcess) -> None:
+    """With two-party bridges of Asterisk's other kinds 9 of 12 moves lost a side (reference/shapes.md)."""
+    async with stage(box, "amy", "bob") as s:
+        await s.talk(recorded=True)
+        await s.fetch("bob", "x1")
+        s.do(e.Hold("i1", "x1"))
+        ends: list[tuple[float, int]] = []
+        for move in range(12):
+            away, back, tone, leg = ("o1", "x1", BOB, "bob") if move % 2 == 0 else ("x1", "o1", AMY, "amy")
+            s.do(e.Join("i1", back, "o1-b"), e.Hold("i1", away))
+            await s.hear(customer=[tone], **{leg: [CUSTOMER]})
+            await asyncio.sleep(1.2)  # sound for the recording, and for its buffer of a second
+            ends.append((seconds_of(s.recording()), tone))
+        await s.over()
+        assert s.repairs() == {}
+        for end, _ in ends:
+            assert heard_in(s.recording(), 0, end - 0.5, end) == {CUSTOMER}, end
+        # What is flushed at the n-th look may be up to a second old: the tones must follow one another, none left out.
+        order = [
+            one for at in range(int(ends[-1][0] * 10)) for one in heard_in(s.recording(), 1, at / 10, at / 10 + 0.25)
+        ]
+        turns = [one for at, one in enumerate(order) if at == 0 or order[at - 1] != one]
+        assert turns[-12:] == [tone for _, tone in ends]

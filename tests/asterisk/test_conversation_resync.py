@@ -22,6 +22,9 @@ from tests.support.stage import AMY, BOB, CUSTOMER, EVE, MUSIC, Script, Stage, s
 
 pytestmark = pytest.mark.softphone
 
+RING_BACK = CUSTOMER
+"""Asterisk's ringing sound is 440 + 480 Hz, and 440 is the customer's tone."""
+
 HEALED_WITHIN_S = 5.0
 DEAF_AT_MOST_S = 3.0
 
@@ -166,6 +169,8 @@ async def held(s: Stage) -> None:
 async def ringing(s: Stage) -> None:
     await held(s)
     await s.ring("bob", "x1")
+    s.do(e.RingBack("o1", True))
+    await s.hear(amy=[RING_BACK])
 
 
 async def consulting(s: Stage) -> None:
@@ -216,7 +221,7 @@ Heard = Mapping[str, Sequence[int]]
 
 SHAPES: list[tuple[str, Sequence[str], Shape, Heard]] = [
     ("held", ("amy",), held, {"customer": [MUSIC], "amy": []}),
-    ("ringing", ("amy", "bob"), ringing, {"customer": [MUSIC], "amy": []}),
+    ("ringing", ("amy", "bob"), ringing, {"customer": [MUSIC], "amy": [RING_BACK]}),
     ("consult", ("amy", "bob"), consulting, {"customer": [MUSIC], "amy": [BOB], "bob": [AMY]}),
     ("swapped", ("amy", "bob"), swapped, {"customer": [AMY], "amy": [CUSTOMER], "bob": [MUSIC]}),
     (
