@@ -94,9 +94,9 @@ class Pulse:
         return subprocess.run(asked, env=environment, check=False, capture_output=True, text=True).stdout
 
     def play(self, sink: str, hz: int, amplitude: float = 0.3) -> None:
-        """Play a tone into a sink until the daemon ends."""
+        """Play a tone into a sink for five minutes, or until `quiet`."""
         file = self.folder / f"{hz}.wav"
-        tones.write_tone(file, hz, seconds=60, amplitude=amplitude)
+        tones.write_tone(file, hz, seconds=300, amplitude=amplitude)
         command = ["paplay", "--latency-msec=20", f"--device={sink}", str(file)]
         self.playing.append(subprocess.Popen(command, env={**os.environ, **self.server}, stdout=subprocess.DEVNULL))
 
