@@ -92,6 +92,11 @@ class Floor:
         finally:
             await asyncio.to_thread(self.quit)
 
+    def processes(self) -> list[int]:
+        """The process ids of Ringside while it is up."""
+        assert self.system.process is not None
+        return [self.system.process.pid, *self.system.pids().values()]
+
     def quit(self) -> None:
         """Stop Ringside, and only it."""
         assert self.system.process is not None

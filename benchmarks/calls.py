@@ -6,7 +6,8 @@ benchmarks/peer_dispatcher.py. Every agent answers at once and is a registered p
 light: so many callers a second, agents free: caller's INVITE to agent's INVITE.
 busy:  more callers than agents at any time: an agent's BYE to his next INVITE. Talk times are random, since constant
        ones fall into step with app_queue, which looks once a second.
-full:  a fixed number of callers at any time who talk a quarter of a second: calls brought to their end a second.
+full:  a fixed number of callers at any time who talk 0.2 s: calls brought to their end a second. All share the
+       machine's processors, so where these are few the processor time a call tells the same with less noise.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import breakdown
-from benchmarks.call_floor import AGENTS, ENTRY, PEER, QUEUE, Floor, floor, plain, until_quiet
+from benchmarks.call_floor import AGENTS, ENTRY, PEER, QUEUE, Floor, cpu_of, floor, plain, until_quiet
 from benchmarks.commit import percentile
 from benchmarks.sip_load import Run, SipLoad
 from tools.figures import Row
 from tools.say import ROOT, say
 
 ROUNDS = 3
-LIGHT_RATE, LIGHT_S, LIGHT_TALK = 15.0, 3.0, (0.4, 0.6)
-BUSY_MORE, BUSY_S, BUSY_TALK = 20, 4.0, (1.0, 3.0)
-FULL_WINDOW, FULL_S, FULL_TALK = 72, 4.0, (0.2, 0.2)
+LIGHT_RATE, LIGHT_S, LIGHT_TALK = 15.0, 2.5, (0.4, 0.6)
+BUSY_MORE, BUSY_S, BUSY_TALK = 20, 4.0, (0.8, 2.4)
+FULL_WINDOW, FULL_S, FULL_TALK = 72, 3.5, (0.2, 0.2)
 WARM_UP_NS = 1_000_000_000
 TRACED_S = 4.0
 QUALIFY_S = 10.0  # a new contact counts as reachable after its first OPTIONS
@@ -39,11 +40,13 @@ RINGSIDE, THE_PEER, APP_QUEUE, DIAL = "Ringside", "the peer", "app_queue", "Dial
 
 @dataclass(slots=True)
 class Figures:
-    """What one way of distributing gave over all rounds: ms, ms, calls a second, calls lost."""
+    """What one way of distributing gave over all rounds; the lists after `gaps` have a value a round."""
 
     delivered: list[float] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
     rates: list[float] = field(default_factory=list)
+    asterisk: list[float] = field(default_factory=list)  # ms of processor time a call
+    own: list[float] = field(default_factory=list)
     lost: int = 0
     calls: int = 0
 
@@ -57,6 +60,11 @@ class Figures:
         self.calls += len(run.attempts)
         self.lost += len(run.lost)
         return run
+
+
+def whole_ms(figures: Figures) -> float:
+    """Processor time a call, Asterisk's and that of the dispatcher's own processes, the median of the rounds."""
+    return statistics.median(a + b for a, b in zip(figures.asterisk, figures.own, strict=True))
 
 
 def delivered_ms(run: Run) -> list[float]:
@@ -100,31 +108,38 @@ class Bench:
         run = await self.load.closed(self.numbers[name], self.place.agents + BUSY_MORE, BUSY_S, BUSY_TALK)
         self.figures[name].gaps += gaps_ms(self.figures[name].take(run))
 
-    async def full(self, name: str) -> None:
-        """As many as go."""
-        run = await self.load.closed(self.numbers[name], FULL_WINDOW, FULL_S, FULL_TALK)
-        self.figures[name].rates.append(rate_of(self.figures[name].take(run)))
+    async def full(self, name: str, own: Sequence[int] = ()) -> None:
+        """As many as go; `own`: the processes beside Asterisk that do it."""
+        figures, asterisk = self.figures[name], [self.place.asterisk_process.pid]
+        used = cpu_of(asterisk), cpu_of(own)
+        run = figures.take(await self.load.closed(self.numbers[name], FULL_WINDOW, FULL_S, FULL_TALK))
+        await self.settle()
+        figures.asterisk.append((cpu_of(asterisk) - used[0]) / len(run.attempts) * 1000)
+        figures.own.append((cpu_of(own) - used[1]) / len(run.attempts) * 1000)
+        figures.rates.append(rate_of(run))
         if run.lost:
             say(f"    {name}: {len(run.lost)} of {len(run.attempts)} not served to their end, first {run.lost[0]}")
 
     async def ringside(self) -> None:
         """Ringside's turn."""
-        for part in (self.light, self.busy, self.full):
-            await part(RINGSIDE)
-            await self.settle()
+        await self.light(RINGSIDE)
+        await self.busy(RINGSIDE)
+        await self.settle()
+        await self.full(RINGSIDE, self.place.processes())
 
     async def others(self) -> None:
         """The turn of the others."""
-        for part in (self.light, self.busy, self.full):
-            await part(APP_QUEUE)
-            await self.settle()
+        await self.light(APP_QUEUE)
+        await self.busy(APP_QUEUE)
+        await self.settle()
+        await self.full(APP_QUEUE)
         await self.light(DIAL)
         await self.full(DIAL)
-        await self.settle()
-        with self.place.peer():
-            for part in (self.light, self.busy, self.full):
-                await part(THE_PEER)
-                await self.settle()
+        with self.place.peer() as peer:
+            await self.light(THE_PEER)
+            await self.busy(THE_PEER)
+            await self.settle()
+            await self.full(THE_PEER, [peer])
 
     async def settle(self) -> None:
         """Nothing of one part is left in the next."""
@@ -206,6 +221,10 @@ def table(figures: dict[str, Figures], trails: Sequence[breakdown.Trail]) -> lis
             f"app_queue {delivered[APP_QUEUE]:.1f}, peer {delivered[THE_PEER]:.1f}, Dial() {delivered[DIAL]:.1f}"),
         Row("caller's INVITE -> agent's, p95", percentile(own.delivered, 0.95), "ms",
             peer=f"app_queue {percentile(queue.delivered, 0.95):.1f}, peer {percentile(peer.delivered, 0.95):.1f}"),
+        Row("processor time a call, all of Ringside", whole_ms(own), "ms",
+            peer=f"peer {whole_ms(peer):.1f}, app_queue {whole_ms(queue):.1f}, Dial() {whole_ms(dial):.1f}"),
+        Row("  of it Asterisk", statistics.median(own.asterisk), "ms",
+            peer=f"peer {statistics.median(peer.asterisk):.1f}"),
         Row("calls not served to their end", own.lost, "", "0", own.lost == 0,
             f"of {own.calls}; the others {lost - own.lost} of {peer.calls + queue.calls + dial.calls}"),
     ]  # fmt: skip

@@ -101,9 +101,8 @@ class Recorded:
 
     async def ringside(self) -> None:
         """All of Ringside."""
-        system = self.place.system
-        assert system.process is not None
-        own = [system.process.pid, *system.pids().values()]
+        own = self.place.processes()
+        await asyncio.sleep(IDLE_S)  # what it has to do at its start is done
         used = cpu_of(own)
         await asyncio.sleep(IDLE_S)
         self.idle.append((cpu_of(own) - used) / IDLE_S * 1000)

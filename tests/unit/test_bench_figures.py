@@ -73,7 +73,7 @@ def test_gaps_and_delivery_are_told_in_ms() -> None:
 
 
 def figures(delivered: float, gap: float, rate: float, lost: int = 0) -> calls.Figures:
-    return calls.Figures([delivered] * 10, [gap] * 10, [rate], lost, 10)
+    return calls.Figures([delivered] * 10, [gap] * 10, [rate], [8.0], [1.0], lost, 10)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_verdicts_follow_the_targets(own: calls.Figures, holds: list[bool]) -> N
     others = {
         calls.THE_PEER: figures(5, 6, 160),
         calls.APP_QUEUE: figures(3, 1000, 280),
-        calls.DIAL: calls.Figures([3.0], [], [300], 0, 10),
+        calls.DIAL: calls.Figures([3.0], [], [300], [6.0], [0.0], 0, 10),
     }
     rows = calls.table({calls.RINGSIDE: own, **others}, [breakdown.Trail(list(range(1, len(PHASES) + 2)))])
     assert [row.holds for row in rows if row.target] == holds
