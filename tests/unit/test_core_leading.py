@@ -218,6 +218,14 @@ def test_a_full_queue_overflows_or_refuses() -> None:
     assert scene.phase(scene.call("service")) is Phase.WAITING
 
 
+def test_who_is_being_rung_for_still_counts() -> None:
+    """One may wait; he is offered, and the next one finds the queue full."""
+    scene = centre(queue("service", max_length=1))
+    scene.choose("a", "ready")
+    assert scene.offered_to(scene.call("service")) == "a"
+    assert outcome(scene, scene.call("service")) == (Outcome.QUEUE_FULL, Party.SYSTEM)
+
+
 def test_a_queue_nobody_is_signed_in_for_leads_on() -> None:
     """Not ready is signed in; with nobody at all the way for that holds, and without such a way he waits."""
     scene = centre(queue("service", empty=to(Way.HANG_UP, outcome=Outcome.NO_AGENT)), queue("sales"))
@@ -252,6 +260,17 @@ def test_when_a_queue_closes_those_who_wait_are_led() -> None:
     scene.done(i.OfferRefused(scene.state.items[ringing].offer, m.OfferResult.REJECTED, 486, 17))
     assert scene.state.items[ringing].queue == "sales"
     assert scene.give(i.QueueOpenChanged("service", False)).facts == (), "closed is closed"
+
+
+def test_the_last_words_of_a_queue_that_closes_stop_what_it_was_saying() -> None:
+    """No two voices at once."""
+    scene = centre(queue("service", greeting="hi", closed=to(Way.HANG_UP, prompt="night")))
+    item = scene.call("service")
+    scene.wait(1)
+    token = scene.facts(f.Announced)[0].token
+    decision = scene.give(i.QueueOpenChanged("service", False))
+    assert [one.token for one in decision.effects if isinstance(one, e.StopPrompt)] == [token]
+    assert scene.phase(item) is Phase.SAYING
 
 
 def test_when_a_queue_closes_that_says_nothing_those_who_wait_are_served() -> None:
@@ -326,6 +345,19 @@ def test_a_failed_offer_before_the_longest_wait_changes_nothing() -> None:
     assert outcome(scene, item) == (Outcome.TIMEOUT_QUEUE, Party.SYSTEM)
 
 
+def test_a_longest_wait_defined_later_counts_from_the_entry() -> None:
+    """An offer that fails before it is over leaves him where he is, one after it does not."""
+    scene = centre(queue("service"))
+    item = scene.call("service")
+    scene.done(i.QueueDefined(queue("service", max_wait=60 * SECOND)))
+    for seconds, phase in ((10, Phase.WAITING), (60, None)):
+        scene.wait(seconds)
+        scene.choose("a", "ready")
+        scene.done(i.OfferRefused(scene.state.items[item].offer, m.OfferResult.REJECTED, 486, 17))
+        assert scene.phase(item) is phase
+        scene.choose("a", "meal")
+
+
 def test_a_customer_who_comes_back_to_his_place_has_the_longest_wait_anew() -> None:
     """The agent's phone died after an hour of talk: he is not thrown out for that."""
     scene = centre(queue("service", max_wait=60 * SECOND))
@@ -336,6 +368,9 @@ def test_a_customer_who_comes_back_to_his_place_has_the_longest_wait_anew() -> N
     offer = scene.facts(f.Accepted)[0].offer
     scene.choose("a", "meal")
     scene.done(i.PartyLeft(offer, hung_up=False))
+    scene.choose("a", "ready")
+    scene.done(i.OfferRefused(scene.state.items[item].offer, m.OfferResult.REJECTED, 486, 17))
+    scene.choose("a", "meal")
     scene.wait(59)
     assert scene.phase(item) is Phase.WAITING
     scene.wait(2)

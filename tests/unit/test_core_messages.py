@@ -27,6 +27,7 @@ def listening(scene: Scene, to_queue: str = "sales") -> str:
 def end_by_key(scene: Scene, item: str) -> None:
     scene.press(item, "1")
     assert scene.phase(item) is Phase.VOICEMAIL, "only # ends a message"
+    assert scene.give(i.PromptEnded(item, "")).facts == (), "no prompt is playing that could end"
     scene.press(item, "#")
 
 

@@ -105,8 +105,10 @@ def test_a_speech_without_a_place_or_a_repetition() -> None:
 def test_a_speech_that_is_defined_too_fast_does_not_spin() -> None:
     """At most once a second, whatever the definition says."""
     scene = centre(queue("service", speech=m.Speech(first=1, every=1)))
+    begun = scene.now
     scene.call("service")
     scene.wait(10)
+    assert scene.times(f.Announced)[0] >= begun + SECOND
     assert 8 <= len(scene.facts(f.Announced)) <= 10
 
 
@@ -322,3 +324,7 @@ def test_the_estimate_is_told_while_it_is_good(seed: int) -> None:
     assert silent == 0
     for _, error, wait in (steady, again):
         assert error <= 0.30 * wait
+    floor.give(i.QueueDefined(queue("service", speech=m.Speech(first=SECOND, every=0, wait=False))))
+    muted = floor.now + 2 * SECOND
+    floor.run(0.5)
+    assert floor.coverage(muted) == 0, "good, but not wanted"
