@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from acd.core.effects import DialOutside, Effect
+from acd.core.effects import DialOutside, Effect, WantedLeg
 from acd.core.inputs import OfferRefused
 from acd.core.model import SECOND, OfferResult, Outcome
 from acd.ports import DialPlans
@@ -26,6 +26,7 @@ from cti.config import Trunk
 from cti.dialling import CannotDial, LineLeg, line_leg, trunk_named
 from cti.lanes import Work
 from cti.legs import Leg, Role
+from cti.resync import ChannelSeen
 
 log = structlog.get_logger(__name__)
 
@@ -51,9 +52,21 @@ class Outside:
         self._open: dict[str, _Call] = {}
         self.rows: Mapping[type[Effect], Callable[[Any], tuple[str, Work] | None]] = {DialOutside: self._dial}
 
-    def renew(self) -> None:
-        """After a start: what rings goes on ringing, whose ring-back that was is forgotten."""
-        self._open.clear()
+    def renew(self, wanted: Sequence[WantedLeg], channels: Sequence[ChannelSeen]) -> None:
+        """After a start: who hears what rings, and a handset whose call was answered while nobody listened."""
+        seen = {channel.id: channel for channel in channels}
+        seats = {want.item: want.leg for want in wanted if want.role == Role.SEAT and want.leg in seen}
+        self._open = {
+            want.leg: _Call(want.leg, seats.get(want.item, ""), ringing=True)
+            for want in wanted
+            if want.route is not None and want.doing == "ringing" and want.leg in seen
+        }
+        for leg in [leg for leg in self._open if seen[leg].state == "Up"]:
+            self.answered(leg)
+        for want in wanted:
+            own = seats.get(want.item, "")
+            if want.route is not None and want.doing == "talking" and own and seen[own].state != "Up":
+                self._answer(own)
 
     def _dial(self, effect: DialOutside) -> tuple[str, Work]:
         self._m.legs.known(effect.leg, self._role(effect), effect.item)
@@ -150,8 +163,11 @@ class Outside:
         """The far end answered. A handset that dialled is answered now, too; who talks already does not notice."""
         call = self._end(leg)
         if call is not None and call.heard_by:
-            uri = path("channels", call.heard_by, "answer")
-            self._m.lanes.put(call.heard_by, lambda: quietly(self._m.ari, "POST", uri))
+            self._answer(call.heard_by)
+
+    def _answer(self, leg: str) -> None:
+        uri = path("channels", leg, "answer")
+        self._m.lanes.put(leg, lambda: quietly(self._m.ari, "POST", uri))
 
     def gone(self, leg: str) -> None:
         """The far end is gone."""

@@ -239,7 +239,7 @@ class AsteriskTelephony:
         channels, bridges, contacts = await self._reconciler.look()
         self.legs.renew(wanted)
         self._direct.renew(wanted, channels, bridges)
-        self._outside.renew()
+        self._outside.renew(wanted, channels)
         self._reconciler.renew(bridges, channels)
         for contact in contacts:
             await self._submit(PhoneChanged(contact.seat, contact.reachable, "listed"), via="reconcile")

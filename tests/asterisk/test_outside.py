@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from acd.core import facts as f
-from acd.core.effects import Connect, DialOutside, HangUpLeg, Join, WithdrawOffer
+from acd.core.effects import Connect, DialOutside, DropBridge, HangUpLeg, Join, RingBack, WithdrawOffer
 from acd.core.inputs import (
     DirectCallStarted,
     OfferAnswered,
@@ -21,11 +22,14 @@ from acd.core.inputs import (
 )
 from acd.core.model import DirectKind, OfferResult, Outcome, Party, Route, TrunkDef
 from acd.core.reply import Code, Done
+from cti.ari import AriError
 from cti.asterisk import AsteriskProcess
 from cti.config import Trunk
 from softphone.process import PhoneProcess
 from tests.support.asterisk import free_port, running_asterisk, soon
-from tests.support.center import center
+from tests.support.center import Center, Plans, center, engine
+from tests.support.center import phones as center_phones
+from tests.support.memory import MemoryLog
 from tests.support.sipua import Call, SipUa
 from tests.support.switch import CARRIER, PASSWORD, SEATS, SPARE, Switch, refused, switch
 
@@ -181,11 +185,7 @@ async def test_what_cannot_be_dialled_is_told_at_once(
     box: AsteriskProcess, port: int, address: str, trunk: str, outcome: Outcome
 ) -> None:
     async with switch(box) as s, carrier(box, port) as far:
-
-        async def down() -> bool:
-            return bool((await s.ari("GET", "endpoints/PJSIP/dead"))["state"] == "offline")
-
-        await soon(down, "the dead line is known to be", 10)
+        await soon(lambda: _offline(s), "the dead line is known to be", 10)
         s.perform(outside(s, "out-5", address=address, trunk=trunk))
         said = await s.input(OfferRefused, limit_s=1.5)
         assert (said.offer, said.result, said.outcome) == ("out-5", OfferResult.UNREACHABLE, outcome)
@@ -267,6 +267,36 @@ async def test_an_agent_who_talks_already_hears_ring_back_until_the_network_spea
             assert (await s.input(PartyLeft)).hung_up
             s.perform(HangUpLeg(leg))
             await amy.expect("ended", call=call)
+
+
+async def _silent(s: Switch, leg: str) -> bool:
+    """The tone has pauses of 2 s: silence alone proves nothing."""
+    try:
+        await s.ari("GET", f"playbacks/ring-{leg}")
+    except AriError as error:
+        return error.status == 404
+    return False
+
+
+@pytest.mark.softphone
+async def test_ring_back_can_be_had_again_and_again(box: AsteriskProcess) -> None:
+    async with switch(box) as s, await s.phone("amy", AGENT, TONES) as amy:
+        s.core.answers[OutboundAsked] = lambda _: Done("item-1")
+        call = await amy.call("90223456789")
+        leg = (await s.input(OutboundAsked)).leg
+        await s.ari("POST", f"channels/{leg}/answer")
+        s.perform(Join("item-1", leg, "talk-10"))
+        for _ in range(3):
+            s.perform(RingBack(leg, True), RingBack(leg, True))
+            await amy.until_hears(RINGING, call=call)
+            s.perform(RingBack(leg, False))
+            await amy.until_silent(call)
+            await soon(lambda: _silent(s, leg), "nothing plays any more")
+        s.perform(RingBack(leg, True))
+        await amy.until_hears(RINGING, call=call)
+        s.perform(HangUpLeg(leg), DropBridge("talk-10"))
+        await amy.expect("ended", call=call)
+        await s.empty()
 
 
 async def test_a_number_that_may_not_be_called_is_refused_with_words(box: AsteriskProcess, port: int) -> None:
@@ -393,3 +423,52 @@ async def test_the_lines_cap_is_told_with_congestion(box: AsteriskProcess, port:
         await c.fact(f.Ended)
         await c.empty()
         assert c.repairs() == {}
+
+
+@pytest.mark.parametrize("answered_meanwhile", [False, True])
+async def test_a_new_engine_goes_on_with_a_call_outside(
+    box: AsteriskProcess, port: int, answered_meanwhile: bool
+) -> None:
+    log, plans = MemoryLog(), Plans()
+    async with center_phones(box) as (ua, incoming), carrier(box, port) as far:
+        async with engine(box, log, plans) as (runtime, telephony, seats):
+            c = Center(box, runtime, telephony, ua, seats, plans, log, incoming)
+            await c.ready("amy")
+            out = c.ua.call("90223456789", SEATS["amy"])
+            call = await far.rings()
+            await c.fact(f.CustomerRang)
+        if answered_meanwhile:
+            call.answer()
+        async with engine(box, log, plans, fresh=False) as (runtime, telephony, seats):
+            c = Center(box, runtime, telephony, ua, seats, plans, log, incoming)
+            if not answered_meanwhile:
+                call.answer()
+            await c.fact(f.CustomerAnswered)
+            await out.answered.wait()
+            await c.telephony.compare()
+            await c.telephony.compare()
+            assert len(far.calls) == 1
+            out.hang_up()
+            await call.ended.wait()
+            assert (await c.fact(f.Ended)).who is Party.SEAT
+            await c.empty()
+            assert c.repairs() == {}
+
+
+async def test_help_is_called_by_a_line_that_seems_dead(box: AsteriskProcess) -> None:
+    async with switch(box) as s:
+        await soon(lambda: _offline(s), "the dead line is known to be", 10)
+        given = outside(s, "out-9", trunk="dead")
+        s.perform(replace(given, route=replace(given.route, emergency=True)))
+
+        async def dialled() -> bool:
+            return "out-9" in await s.channels()
+
+        await soon(dialled, "it is dialled nevertheless")
+        s.perform(WithdrawOffer("out-9", ""))
+        await s.empty()
+        assert s.given(OfferRefused) == []
+
+
+async def _offline(s: Switch) -> bool:
+    return bool((await s.ari("GET", "endpoints/PJSIP/dead"))["state"] == "offline")

@@ -6,14 +6,24 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from acd.core import facts as f
 from acd.core.effects import Announce, AnswerLeg, HangUpLeg, HoldMusic, Join, Play, StartRecording, StopPrompt
-from acd.core.inputs import CallEntered, LegArrived, PartyLeft, PromptEnded, RecordingStarted
-from acd.core.model import SECOND
+from acd.core.inputs import (
+    CallEntered,
+    LegArrived,
+    PartyLeft,
+    PromptEnded,
+    QueueDefined,
+    RecordingStarted,
+    SeatSignedIn,
+)
+from acd.core.model import SECOND, QueueDef, Speech
 from acd.core.reply import Done
 from cti.asterisk import AsteriskProcess
 from cti.prompts import BEEP, Prompts
@@ -21,11 +31,12 @@ from cti.speech import position_words, wait_words
 from softphone import tones
 from softphone.process import PhoneProcess
 from tests.support.asterisk import running_asterisk, soon
-from tests.support.switch import Switch, switch
+from tests.support.center import center, until
+from tests.support.switch import PASSWORD, Switch, switch
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.softphone]
 
-CALLER, SAID, MUSIC = 440, 880, 1540
+CALLER, AGENT, SAID, MUSIC = 440, 660, 880, 1540
 TONES = (CALLER, SAID, MUSIC)
 ITEM = "item-1"
 Samples = NDArray[np.float64]
@@ -176,3 +187,37 @@ def loudest_besides_tones(file: Path) -> int:
         return 0
     loudest = max(rest, key=lambda piece: float(np.sum(piece**2)))
     return int(np.argmax(np.abs(np.fft.rfft(loudest * np.hanning(len(loudest)))))) * 10
+
+
+# --- with the core -------------------------------------------------------------------------------------------------
+
+
+async def test_who_waits_is_told_his_place_and_an_agent_may_answer_amid_the_words(box: AsteriskProcess) -> None:
+    speech = Speech(first=SECOND, every=60 * SECOND, position=True, wait=False, prompts=("ringside/long",))
+    server = f"127.0.0.1:{box.settings.sip_port}"
+    more: dict[str, Any] = {"server": server, "listen": True, "tones": (*TONES, AGENT)}
+    async with (
+        center(box) as c,
+        await PhoneProcess.start("8001", password=PASSWORD, tone=AGENT, **more) as amy,
+        await PhoneProcess.start("0912345678", register=False, tone=CALLER, **more) as phone,
+    ):
+        await c.runtime.submit(QueueDefined(QueueDef("q", "Q", ring_time=15 * SECOND, speech=speech)))
+        await until(lambda: c.seats.reachable("amy"), "amy's phone")
+        call = await phone.call("81")
+        await phone.until_hears(MUSIC, absent=(SAID,), call=call)
+        told = await c.fact(f.Announced)
+        assert told.position == 1
+        await phone.until_hears(SAID, absent=(MUSIC,), call=call, within=10)
+        await c.runtime.submit(SeatSignedIn("amy"))
+        ring = await amy.expect("incoming")
+        await phone.until_hears(SAID, call=call)  # the words go on while it rings
+        began = asyncio.get_running_loop().time()
+        await amy.answer(ring.call)
+        await c.fact(f.MediaUp)
+        assert asyncio.get_running_loop().time() - began < 2
+        await phone.until_hears(AGENT, absent=(SAID, MUSIC), call=call)
+        await amy.until_hears(CALLER, absent=(SAID, MUSIC), call=ring.call)
+        await phone.hang_up(call)
+        await c.fact(f.Ended)
+        await c.empty()
+        assert c.repairs() == {}
