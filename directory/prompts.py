@@ -96,6 +96,8 @@ def _decoded(raw: bytes, longest_s: int) -> tuple[Wave, int]:
             # The header's length may lie: one sample more than allowed is asked for and never more.
             wave = file.read(most + 1, dtype="float32", always_2d=True)
             rate = int(file.samplerate)
+    except DirectoryError:
+        raise
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError):
         raise DirectoryError("bad_sound", "this is no WAV, FLAC, OGG or MP3 sound that can be read") from None
     if len(wave) > most:

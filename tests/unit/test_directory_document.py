@@ -1,0 +1,147 @@
+"""The whole directory as one document: written out and taken in, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from acd.core.model import SECOND, Way
+from directory import changes, document
+from directory.definitions import DirectoryError, read_revision, read_snapshot
+from directory.model import OutboundCode, Trunk
+from directory.seed import seed_demo
+from storage import tables
+from storage.session import Database
+
+KEY = bytes(32)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    found = Database(f"sqlite:///{tmp_path}/ringside.db")
+    with found.write() as session:
+        tables.metadata.create_all(session.connection())
+        seed_demo(session)
+        changes.put_trunk(session, Trunk("carrier", "電信", "192.0.2.1"), KEY, "s3cret")
+        changes.put_code(session, OutboundCode("82", "銷售線", "carrier"))
+    yield found
+    found.close()
+
+
+def export(database: Database) -> dict[str, Any]:
+    with database.read() as session:
+        return json.loads(json.dumps(document.export(session)))  # type: ignore[no-any-return]
+
+
+def apply(database: Database, given: object) -> list[document.Change]:
+    with database.write() as session:
+        return document.apply(session, given, key=KEY, region="TW")
+
+
+def test_what_is_written_out_changes_nothing_when_taken_in(database: Database) -> None:
+    told = export(database)
+    assert "s3cret" not in json.dumps(told)
+    with database.read() as session:
+        before, revision = read_snapshot(session), read_revision(session)
+    assert apply(database, told) == []
+    with database.read() as session:
+        assert read_snapshot(session) == before
+        assert read_revision(session) == revision
+
+
+def test_a_document_builds_the_same_directory_elsewhere(database: Database, tmp_path: Path) -> None:
+    other = Database(f"sqlite:///{tmp_path}/other.db")
+    with other.write() as session:
+        tables.metadata.create_all(session.connection())
+    told = export(database)
+    assert apply(other, told)
+    assert export(other) == told
+    other.close()
+
+
+def test_changes_are_named_and_made_at_once(database: Database) -> None:
+    told = export(database)
+    told["queues"][0] |= {"max_wait": 90, "overflow": {"way": "queue", "to": "sales"}}
+    told["menus"][0]["options"].append({"digit": "9", "to": {"way": "outside", "number": "02-2345-6789", "code": "82"}})
+    told["hours"] = [
+        {"id": "office", "name": "辦公", "week": [{"day": 0, "open": [{"begins": "09:00", "ends": "18:00"}]}]}
+    ]
+    told["queues"][1]["hours"] = "office"
+    told["trunks"][0]["password"] = "other"
+    told["seats"] = [seat for seat in told["seats"] if seat["id"] != "agent-8006"]
+    told["entries"] = [entry for entry in told["entries"] if entry["id"] != "web"]
+    found = {(one.section, one.id, one.what): one.fields for one in apply(database, told)}
+    assert found == {
+        ("hours", "office", "added"): (),
+        ("queues", "service", "changed"): ("max_wait", "overflow"),
+        ("queues", "sales", "changed"): ("hours",),
+        ("menus", "main", "changed"): ("options",),
+        ("entries", "web", "removed"): (),
+        ("seats", "agent-8006", "removed"): (),
+        ("trunks", "carrier", "password"): (),
+    }
+    with database.read() as session:
+        given = read_snapshot(session)
+        assert changes.trunks_with_passwords(session, KEY)[0][1] == "other"
+    assert given.queues[0].max_wait == 90 * SECOND
+    outside = given.menus[0].options[-1].to
+    assert (outside.way, outside.route and outside.route.prefix) == (Way.OUTSIDE, "82")
+    assert "2345" not in str(given.menus)
+    assert export(database)["menus"][0]["options"][-1]["to"]["number"] == "+886223456789"
+
+
+def test_a_section_that_is_not_there_stays(database: Database) -> None:
+    before = export(database)
+    assert apply(database, {"outbound_record": False}) == [document.Change("outbound_record", "", "changed")]
+    assert export(database) == before | {"outbound_record": False}
+
+
+@pytest.mark.parametrize(
+    ("code", "spoil"),
+    [
+        ("bad_document", lambda told: told.update(colour="blue")),
+        ("bad_document", lambda told: told.update(queues="none")),
+        ("bad_document", lambda told: told["queues"].append(dict(told["queues"][0]))),
+        ("bad_document", lambda told: told["queues"][0].update(colour="blue")),
+        ("bad_document", lambda told: told["queues"][0].update(ring_time="soon")),
+        ("bad_document", lambda told: told["queues"][0].update(ring_time=float("inf"))),
+        ("bad_document", lambda told: told["queues"][0].update(strategy="fairest")),
+        ("bad_document", lambda told: told["menus"][0].update(options=None)),
+        ("bad_document", lambda told: told.update(outbound_record="yes")),
+        ("bad_document", lambda told: told.update(skills=["a"])),
+        ("bad_id", lambda told: told["queues"].append({"id": "a b", "name": "x"})),
+        ("unknown_queue", lambda told: told["entries"][0].update(queue="nothing")),
+        ("unknown_queue", lambda told: told.update(queues=told["queues"][:1])),
+        ("destination_not_allowed", lambda told: _outside(told, "+12025550123")),
+        ("bad_number", lambda told: _outside(told, "12")),
+        ("skill_in_use", lambda told: told.update(skills={"mandarin": "國語", "vip": "貴賓"})),
+        ("extension_taken", lambda told: told["seats"][0].update(extension="8002")),
+        ("unknown_extension", lambda told: told["seats"][0].update(extension="9999")),
+        ("bad_extension", lambda told: told["extensions"].append({"number": "9;x"})),
+    ],
+)
+def test_a_document_that_cannot_be_changes_nothing(
+    database: Database, code: str, spoil: Callable[[dict[str, Any]], None]
+) -> None:
+    before = export(database)
+    told = json.loads(json.dumps(before))
+    spoil(told)
+    with pytest.raises(DirectoryError) as refused:
+        apply(database, told)
+    assert refused.value.code == code
+    assert export(database) == before
+
+
+def _outside(told: dict[str, Any], number: str) -> None:
+    told["menus"][0]["default"] = {"way": "outside", "number": number, "code": "82"}
+
+
+@pytest.mark.parametrize("given", [None, [], "x", 3])
+def test_what_is_no_object_is_refused(database: Database, given: object) -> None:
+    with pytest.raises(DirectoryError) as refused:
+        apply(database, given)
+    assert refused.value.code == "bad_document"
