@@ -100,9 +100,16 @@ class Calls:
         """
         if await self._plays(effect.token):
             return
+        await self._end_music(effect.leg)
         media, uri = media_of(effect.prompt), path("channels", effect.leg, "play", effect.token)
         if not media or not await carried_out(self._m.ari, effect.leg, "POST", uri, media=media):
             await self._m.submit(PromptEnded(effect.item, effect.token, played=False))
+
+    async def _end_music(self, leg: str) -> None:
+        """Who waited with music and is led on (a key pressed, the longest wait over) has left his queue."""
+        known = self._m.legs.get(leg)
+        if known is not None:
+            await self.places.unhold(known)
 
     async def _plays(self, token: str) -> bool:
         try:
@@ -266,7 +273,12 @@ class Calls:
     # --- recording and the end -----------------------------------------------------------------------------------
 
     def _record(self, effect: StartRecording) -> tuple[str, Work]:
-        return effect.leg, lambda: self.record(effect.item, effect.leg, effect.recording)
+        return effect.leg, lambda: self._record_now(effect)
+
+    async def _record_now(self, effect: StartRecording) -> None:
+        """A message is not left over music."""
+        await self._end_music(effect.leg)
+        await self.record(effect.item, effect.leg, effect.recording)
 
     async def record(self, item: str, leg: str, recording: str) -> None:
         """Write and say so; a recorder that runs already goes on (it follows the customer from seat to seat).

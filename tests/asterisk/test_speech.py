@@ -23,7 +23,7 @@ from acd.core.inputs import (
     RecordingStarted,
     SeatSignedIn,
 )
-from acd.core.model import SECOND, QueueDef, Speech
+from acd.core.model import SECOND, Destination, QueueDef, Speech, Way
 from acd.core.reply import Done
 from cti.asterisk import AsteriskProcess
 from cti.prompts import BEEP, Prompts
@@ -221,3 +221,31 @@ async def test_who_waits_is_told_his_place_and_an_agent_may_answer_amid_the_word
         await c.fact(f.Ended)
         await c.empty()
         assert c.repairs() == {}
+
+
+async def test_who_waited_too_long_leaves_a_message_without_music(box: AsteriskProcess) -> None:
+    to = Destination(Way.VOICEMAIL, "q", f"ringside/said&{BEEP}")
+    server = f"127.0.0.1:{box.settings.sip_port}"
+    async with (
+        center(box) as c,
+        await PhoneProcess.start(
+            "0912345678", server=server, register=False, tone=CALLER, listen=True, tones=TONES
+        ) as phone,
+    ):
+        await c.runtime.submit(QueueDefined(QueueDef("q", "Q", max_wait=SECOND, overflow=to)))
+        call = await phone.call("81")
+        await phone.until_hears(MUSIC, call=call)
+        await phone.until_hears(SAID, absent=(MUSIC,), call=call)
+        listened = await c.fact(f.VoicemailListened)
+        await phone.until_silent(call)
+        await asyncio.sleep(1.5)  # the message
+        assert await phone.hears(call) == {}
+        await phone.hang_up(call)
+        left = await c.fact(f.VoicemailLeft)
+        assert left.recording == listened.recording
+        await c.empty()
+        assert c.repairs() == {}
+        raw = box.settings.recordings / f"{listened.recording}.raw"
+        both = np.frombuffer(await asyncio.to_thread(raw.read_bytes), "<i2").astype(np.float64) / 32768
+        assert heard_in(both[0::2], TONES) == {CALLER}
+        assert heard_in(both[1::2], TONES) == set()
