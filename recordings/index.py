@@ -121,6 +121,15 @@ def mark_damaged(session: Session, recording: str) -> None:
     _set_problems(session, recording, more)
 
 
+def mark_sound(session: Session, recording: str) -> None:
+    """Verifying found it as it was stored: what was called damaged is there again."""
+    problems = (session.scalar(select(_row.problems).where(_row.recording == recording)) or "").split()
+    if Problem.DAMAGED in problems:
+        left = [Problem(name) for name in problems if name != Problem.DAMAGED]
+        session.execute(update(tables.recordings).where(_row.recording == recording).values(problems=" ".join(left)))
+        _set_problems(session, recording, left)
+
+
 def adopt(session: Session, recording: str, began_at: Micros, ended_at: Micros) -> bool:
     """A row for a file that no fact speaks of, filled with what records knows of the contact. False: it has one, or
     its name is none of ours."""
@@ -129,7 +138,8 @@ def adopt(session: Session, recording: str, began_at: Micros, ended_at: Micros) 
         return False
     item = named["item"]
     known = tables.interactions.c
-    of_item = session.execute(select(tables.interactions).where(known.item == item)).mappings().one_or_none()
+    said = select(known.direction, known.queue, known.account, known.address, known.outcome)
+    of_item = session.execute(said.where(known.item == item)).mappings().one_or_none()
     row = Recording(recording, item, KINDS[named["kind"]], began_at, ended_at=ended_at)
     if of_item is not None:
         row.direction, row.queue, row.entry = of_item["direction"], of_item["queue"], of_item["account"]

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from acd.core.model import SECOND, Micros
 from recordings import capture, chain, index, retention, store
@@ -38,6 +39,7 @@ UNKNOWN_AFTER: Micros = 3600 * SECOND
 BACK_OFF_FIRST: Micros = 2 * SECOND
 BACK_OFF_MOST: Micros = 300 * SECOND
 SWEEP_EVERY: Micros = 60 * SECOND
+CLEAR_EVERY: Micros = 86_400 * SECOND
 UNFINISHED_AFTER: Micros = 3600 * SECOND
 AT_ONCE = 20
 CHUNK = 500
@@ -63,6 +65,7 @@ class Keeper:
     now: Callable[[], Micros]
     _chain_key: bytes = field(init=False, repr=False)
     _swept_at: Micros = 0
+    _cleared_at: Micros = 0
 
     def __post_init__(self) -> None:
         self._chain_key = chain.chain_key(self.secrets.link_key)
@@ -88,6 +91,9 @@ class Keeper:
         if abs(now - self._swept_at) >= SWEEP_EVERY:
             self._swept_at = now
             done.swept = self.sweep()
+        if abs(now - self._cleared_at) >= CLEAR_EVERY:
+            self._cleared_at = now
+            done.swept += self.clear()
         with self.database.read() as session:
             due = index.due(session, now - SETTLED, now, AT_ONCE)
         for row in due:
@@ -102,6 +108,12 @@ class Keeper:
             done.waiting += 1
         except (OSError, Damaged) as error:
             self._wait(row, "storage", str(error))
+            done.waiting += 1
+        except SQLAlchemyError:
+            raise
+        except Exception as error:  # one recording that cannot be taken must not keep the others waiting
+            log.exception("recording_fault", recording=row.recording)
+            self._wait(row, "fault", str(error))
             done.waiting += 1
 
     def _keep(self, row: Recording, done: Done) -> None:
@@ -129,6 +141,7 @@ class Keeper:
                 told,
                 keys=self.keys,
                 folder=self.folder,
+                spool=self.raws,
                 codec=self.settings.recordings_codec,
                 now=now,
             )
@@ -147,14 +160,15 @@ class Keeper:
         if link is None:  # another worker kept it, or it was erased: the next sweep deals with the raw file
             store.discard(self.folder, kept.file.file)
             return
-        self._tidy(row.recording, kept.file.file)
+        self._tidy(kept.file.file)
         capture.remove(self.raws, row.recording)
         chain.write_head(self.folder, link)
         if kept.problems:
-            log.warning("recording_has_problems", recording=row.recording, problems=[one.value for one in kept.problems])
+            found = [one.value for one in kept.problems]
+            log.warning("recording_has_problems", recording=row.recording, problems=found)
 
-    def _tidy(self, recording: str, kept: str) -> None:
-        for left in store.others(self.folder, recording, kept):
+    def _tidy(self, kept: str) -> None:
+        for left in store.others(self.folder, kept):
             store.discard(self.folder, left)
 
     def _miss(self, row: Recording, problem: Problem) -> None:
@@ -181,8 +195,8 @@ class Keeper:
         )
 
     def sweep(self) -> int:
-        """Finish what a crash left, take up files that no fact speaks of. How many files were dealt with."""
-        count = store.clear_unfinished(self.folder, (self.now() - UNFINISHED_AFTER) / SECOND)
+        """The raw folder: finish what a crash left, take up files that no fact speaks of. How many files."""
+        count = 0
         found = capture.names(self.raws)
         for start in range(0, len(found), CHUNK):
             part = found[start : start + CHUNK]
@@ -190,7 +204,15 @@ class Keeper:
                 known = index.states(session, part)
             for recording in part:
                 count += self._sweep_raw(recording, known.get(recording))
-        return count + self._sweep_erased()
+        return count
+
+    def clear(self) -> int:
+        """The store: remove what was half written, and what erasing left. How many files. Reads every folder."""
+        with self.database.read() as session:
+            left = retention.left_behind(session, CHUNK)
+        for file in left:
+            retention.clear(self.database, self.settings, file)
+        return len(left) + store.clear_unfinished(self.folder, (self.now() - UNFINISHED_AFTER) / SECOND)
 
     def _sweep_raw(self, recording: str, state: State | None) -> int:
         try:
@@ -243,17 +265,10 @@ class Keeper:
             for block in store.decoded(content):
                 kept.update(block.tobytes())
         if have.digest() == kept.digest():
-            self._tidy(recording, file.file)
+            self._tidy(file.file)
             capture.remove(self.raws, recording)
             return 1
         later = f"{recording}.{secrets.token_hex(4)}"
         (self.raws / capture.file_name(recording)).rename(self.raws / capture.file_name(later))
         log.warning("recording_goes_on", recording=recording, kept_as=later)
         return 1
-
-    def _sweep_erased(self) -> int:
-        with self.database.read() as session:
-            left = retention.left_behind(session, CHUNK)
-        for file in left:
-            retention.clear(self.database, self.settings, file)
-        return len(left)

@@ -121,7 +121,7 @@ def clear(database: Database, settings: Settings, file: StoredFile) -> None:
     if not file.file:
         return
     store.discard(settings.store_dir, file.file)
-    for other in store.others(settings.store_dir, file.recording, ""):
+    for other in store.others(settings.store_dir, file.file):
         store.discard(settings.store_dir, other)
     own = tables.recording_files.c.recording == file.recording
     with database.write() as session:

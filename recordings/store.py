@@ -29,7 +29,8 @@ from recordings.check import Checker, Checks, Told, problems
 from recordings.model import RATE, SIDES, Problem, StoredFile
 from recordings.seal import Damaged, Keyring, Unsealed
 
-FILE = re.compile(r"\d{4}-\d{2}/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,150}\.[0-9a-f]{16}\.rsr")
+FILE = re.compile(r"\d{4}-\d{2}/[0-9a-f]{2}/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,150}\.[0-9a-f]{16}\.rsr")
+"""Month of the call, one of 256 folders by its name: 100,000 calls a month are 400 files a folder."""
 FORMATS = {"flac": "FLAC", "wav": "WAV"}
 IN_MEMORY = 32 << 20
 """Bytes of encoded sound kept in memory, some 25 minutes; longer ones pass through an unnamed file."""
@@ -60,14 +61,23 @@ class _Encoded:
 
 
 def store(
-    raw: RawFile, recording: str, told: Told, *, keys: Keyring, folder: Path, codec: str = "flac", now: Micros
+    raw: RawFile,
+    recording: str,
+    told: Told,
+    *,
+    keys: Keyring,
+    folder: Path,
+    spool: Path,
+    codec: str = "flac",
+    now: Micros,
 ) -> Stored:
-    """Keep the raw file's sound under `folder`. Raises StoreFailed, Damaged, OSError of reading."""
+    """Keep the raw file's sound under `folder`. What is not yet sealed is written to `spool` at most, which is as safe
+    as the raw files are. Raises StoreFailed, Damaged."""
     checker = Checker(raw.look.frames, told)
     key = seal.new_key()
     key_id, wrapped = keys.wrap(key, recording)
     name = _new_name(recording, told.started_at or now)
-    with _failing(), _spool(folder) as content:
+    with _failing(), _spool(spool) as content:
         encoded = _encode(raw, checker, codec, content)
         content.seek(0)
         _write(folder / name, content, encoded.size, key, recording)
@@ -146,17 +156,24 @@ def discard(folder: Path, file: str) -> None:
     sync_folder(path.parent)
 
 
-def others(folder: Path, recording: str, kept: str) -> list[str]:
-    """Files of this recording besides the one in the index: a process died between writing and telling the index."""
-    found = (path.relative_to(folder).as_posix() for path in folder.glob(f"????-??/{recording}.*.rsr"))
-    own = re.compile(rf"\d{{4}}-\d{{2}}/{re.escape(recording)}\.[0-9a-f]{{16}}\.rsr")
-    return sorted(name for name in found if own.fullmatch(name) and name != kept)
+def others(folder: Path, kept: str) -> list[str]:
+    """Files of the same recording besides this one: a process died between writing and telling the index. They lie
+    in the same folder, since month and folder depend on the recording alone."""
+    stem = place(folder, kept).name.rsplit(".", 2)[0]
+    own = re.compile(rf"{re.escape(stem)}\.[0-9a-f]{{16}}\.rsr")
+    here = Path(kept).parent
+    try:
+        with os.scandir(folder / here) as found:
+            names = [f"{here}/{entry.name}" for entry in found if own.fullmatch(entry.name)]
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in names if name != kept)
 
 
 def clear_unfinished(folder: Path, older_than: float) -> int:
     """Remove what died half written before that time (seconds of the wall clock). How many."""
     count = 0
-    for path in folder.glob("????-??/.*.part"):
+    for path in folder.glob("????-??/??/.*.part"):
         with contextlib.suppress(FileNotFoundError):
             if path.lstat().st_mtime < older_than:
                 path.unlink()
@@ -166,7 +183,8 @@ def clear_unfinished(folder: Path, older_than: float) -> int:
 
 def _new_name(recording: str, at: Micros) -> str:
     month = datetime.fromtimestamp(at / SECOND, UTC).strftime("%Y-%m")
-    return f"{month}/{recording}.{secrets.token_hex(8)}.rsr"
+    shelf = hashlib.sha256(recording.encode()).hexdigest()[:2]
+    return f"{month}/{shelf}/{recording}.{secrets.token_hex(8)}.rsr"
 
 
 @contextmanager
@@ -186,7 +204,6 @@ _FULL = {28, 27, 122}  # ENOSPC, EFBIG (a limit of the process), EDQUOT
 
 @contextmanager
 def _spool(folder: Path) -> Iterator[BinaryIO]:
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(folder)) as content:
         yield cast(BinaryIO, content)
 
@@ -277,7 +294,8 @@ def _write(path: Path, content: BinaryIO, size: int, key: bytes, recording: str)
     """Whole or not at all: under a name of its own, to the disk, then renamed."""
     if not path.parent.is_dir():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        sync_folder(path.parent.parent)
+        for above in path.parents[1:4]:
+            sync_folder(above)
     part = path.parent / f".{path.name}.part"
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

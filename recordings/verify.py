@@ -69,8 +69,7 @@ def verify(database: Database, settings: Settings, secrets: Secrets, progress: P
         found = verify_file(settings, file, keys)
         if found is not None:
             findings.append(found)
-            with database.write() as session:
-                index.mark_damaged(session, file.recording)
+        _mark(database, file.recording, damaged=found is not None)
         done += 1
         if progress is not None:
             progress(done, total)
@@ -93,6 +92,15 @@ def verify_file(settings: Settings, file: StoredFile, keys: Keyring) -> Finding 
     if digest.hexdigest() != file.sha256:
         return Finding(Wrong.FILE_CHANGED, file.recording, Problem.DAMAGED.value)
     return None
+
+
+def _mark(database: Database, recording: str, *, damaged: bool) -> None:
+    with database.read() as session:
+        kept = index.kept(session, recording)
+    if kept is None or damaged == (Problem.DAMAGED in kept.problems):
+        return
+    with database.write() as session:
+        (index.mark_damaged if damaged else index.mark_sound)(session, recording)
 
 
 def _chain(

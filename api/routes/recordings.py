@@ -371,11 +371,14 @@ def _open(use: Services, file: StoredFile, kind: str) -> Playable:
         return Playable(use.settings.store_dir, file, keys, kind)
     except NoSuchForm:
         raise ApiError(422, "bad_form", details={"form": file.codec}) from None
-    except (Damaged, KeyGone, FileNotFoundError) as error:
+    except (Damaged, KeyGone) as error:
         _damaged(use, file.recording, str(error))
         raise ApiError(500, "recording_damaged") from error
     except OSError as error:
-        raise ApiError(503, "storage_away") from error
+        if isinstance(error, FileNotFoundError) and (use.settings.store_dir / file.file).parent.is_dir():
+            _damaged(use, file.recording, "the file is gone")
+            raise ApiError(500, "recording_damaged") from error
+        raise ApiError(503, "storage_away") from error  # a disk that is not mounted has not even the folder
 
 
 def _damaged(use: Services, recording: str, why: str) -> None:

@@ -278,7 +278,7 @@ def test_the_keeper_and_retention_work_alike_on_both(settings: Settings, databas
     with database.read() as session:
         assert index.count_states(session) == {"raw": 0, "waiting": 0, "stored": 1, "missing": 1, "erased": 2}
     assert tape.verified().findings == ()
-    assert len(list(settings.store_dir.glob("*/*.rsr"))) == 1
+    assert len(list(settings.store_dir.glob("*/*/*.rsr"))) == 1
 
 
 def test_of_two_that_store_the_same_recording_one_is_told_no(settings: Settings, database: Database) -> None:

@@ -195,19 +195,21 @@ async def test_what_cannot_be_heard_says_why(api: Api, tape: Tape, kept: str) ->
     answer = await api.http.post(f"{V1}/{waiting}/link", json={}, headers=token)
     assert code(answer) == (409, "recording_not_stored")
     url = await link(api, kept)
-    path = next(tape.settings.store_dir.glob("*/i1-r.*.rsr"))
+    path = next(tape.settings.store_dir.glob("*/*/i1-r.*.rsr"))
     whole = path.read_bytes()
     path.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
     assert code(await api.http.get(url)) == (500, "recording_damaged")
     path.unlink()
     assert code(await api.http.get(url)) == (500, "recording_damaged")
+    tape.settings.store_dir.rename(tape.settings.data_dir / "not mounted")
+    assert code(await api.http.get(url)) == (503, "storage_away")
     assert [one["code"] for one in (await get(api, f"/{kept}"))["problems"]] == ["damaged"]
 
 
 async def test_a_file_changed_further_on_breaks_the_answer_off(api: Api, tape: Tape, kept: str) -> None:
     url = await link(api, kept)
     right = (await api.http.get(url)).content
-    path = next(tape.settings.store_dir.glob("*/i1-r.*.rsr"))
+    path = next(tape.settings.store_dir.glob("*/*/i1-r.*.rsr"))
     whole = bytearray(path.read_bytes())
     whole[5 * 65_552] ^= 1
     path.write_bytes(whole)
@@ -314,7 +316,7 @@ async def test_the_command_line_does_the_same(
     assert run("erase", "i2-r")[0] == 4
     assert run("hold", "i2-r", "--release")[0] == 0
     assert run("erase", "i2-r")[0] == 0
-    path = next(tape.settings.store_dir.glob("*/i1-r.*.rsr"))
+    path = next(tape.settings.store_dir.glob("*/*/i1-r.*.rsr"))
     path.write_bytes(path.read_bytes()[:-1])
     ended, out = run("verify")
     assert (ended, out.split(":")[0]) == (1, "file_changed")
@@ -373,9 +375,10 @@ async def test_erasing_that_is_cut_short_is_finished_by_the_next_sweep(
         with pytest.raises(OSError, match="away"):
             retention.erase(tape.database, tape.settings, secrets.link_key, kept, now=1, by="t", via="t")
     tape.put(kept, SOUND)  # and a raw file that was never removed
-    assert len(list(tape.settings.store_dir.glob("*/i1-r.*"))) == 1
+    assert len(list(tape.settings.store_dir.glob("*/*/i1-r.*"))) == 1
     tape.keeper.sweep()
-    assert list(tape.settings.store_dir.glob("*/i1-r.*")) == []
+    tape.keeper.clear()
+    assert list(tape.settings.store_dir.glob("*/*/i1-r.*")) == []
     assert not (tape.settings.raw_dir / f"{kept}.raw").exists()
     retention.erase(tape.database, tape.settings, secrets.link_key, kept, now=2, by="t", via="t")  # again: nothing
     assert tape.verified().findings == ()

@@ -103,7 +103,7 @@ def test_killed_again_and_again_the_worker_keeps_each_recording_once(tmp_path: P
     keeper = Keeper(settings, secrets, database, lambda: time.time_ns() // 1000)
     keeper.sweep()
     assert list(settings.raw_dir.glob("*.raw")) == []
-    assert len(list(settings.store_dir.glob("*/*.rsr"))) == count
+    assert len(list(settings.store_dir.glob("*/*/*.rsr"))) == count
     with database.read() as session:
         assert session.scalar(select(func.count()).select_from(tables.recording_chain)) == count
     assert verify(database, settings, secrets).findings == ()
