@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import getpass
 import json
 import os
 import queue
@@ -25,7 +26,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from softphone import options, tones
-from softphone.console import Console, keys_of_terminal, read_keys
+from softphone.console import Console, clean, keys_of_terminal, read_keys
 from softphone.devices import NoSound, as_lines, usable
 from softphone.errors import PhoneError
 from softphone.events import as_json
@@ -167,6 +168,8 @@ def run(argv: Sequence[str]) -> int:
             return _usage(fault)
         password = options.password_of(args)
         registers = bool(args.server) and not args.no_register and not args.list_devices
+        if registers and not password and args.person and sys.stdin.isatty():
+            password = getpass.getpass(f"Password of extension {clean(args.person)}: ")
         if registers and not password:
             return _usage(
                 f"a password is needed: --password-file FILE, or {options.ENVIRONMENT_VARIABLE} in the environment"

@@ -95,19 +95,26 @@ class Engine:
         started: Future[int] = Future()
         self.thread = threading.Thread(target=self._main, args=(started,), name="phone", daemon=True)
         self.thread.start()
-        self.port = started.result(15)
+        try:
+            self.port = started.result(15)
+        except PhoneError:
+            self.thread.join(5)  # an interpreter that ends while it frees the library's objects is aborted
+            raise
 
     def _main(self, started: Future[int]) -> None:
         # its callback only queues the work: it comes in a thread of the sound driver's
         with_sound = self.settings.sound is not None
         self._endpoint = Endpoint(lambda: self._later(self._lose_sound)) if with_sound else pj.Endpoint()
         self.account = Account(self)
+        failed: PhoneError | None = None
+        port = 0
         try:
             port = self._start()
         except Exception as error:
-            plain = _plain(error)
+            failed = _plain(error)
+        if failed is not None:  # here the error and the objects its traceback held are gone
             self._destroy()
-            started.set_exception(plain)
+            started.set_exception(failed)
             return
         started.set_result(port)
         while self._running:

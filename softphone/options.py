@@ -55,7 +55,8 @@ def parser() -> argparse.ArgumentParser:
         description="A SIP phone. `ringside phone 8001` is a person's, with a headset, and is worked by single keys "
         "(? lists them); `--extension 8001` is a robot's, without sound. Away from a terminal both speak JSON: events "
         "on standard output, commands on standard input, one a line.",
-        epilog=f"The password comes from --password-file or the environment variable {ENVIRONMENT_VARIABLE}. "
+        epilog=f"The password comes from --password-file or the environment variable {ENVIRONMENT_VARIABLE}; a person "
+        "in a terminal is asked for it. "
         'Commands: {"do": "call", "to": "81"}, answer, decline (code), hold, resume, mute, unmute, dtmf (digits), '
         "play (file | tone), transfer (to), join (other), hears, stats, calls, register, unregister, hangup, quit; "
         "with sound also devices, use (microphone, speaker, ringer), volume (the same, in percent), levels, "

@@ -131,9 +131,7 @@ async def test_both_directions_ring_levels_and_keys(
         hz, amplitude = await until_steady(pulse, "speaker", FAR_HZ, tones.LOUD)
         print(f"speaker: {hz:.1f} Hz, amplitude {amplitude:.3f}; sent {FAR_HZ} Hz, {tones.LOUD}")
         assert abs(await asyncio.to_thread(pulse.record, "ringer", 0.3)).max() == 0
-        levels = await agent.do("levels")
-        assert levels["microphone"] == pytest.approx(-10.5, abs=1.0)  # 20 log10 of 0.3
-        assert levels["speaker"] == pytest.approx(-18.4, abs=1.5)  # of 0.12
+        await soon(lambda: levels_are(agent, -10.5, -18.4), "20 log10 of 0.3 and of 0.12")
         assert len(agent.said("levels")) > 10
 
         # keypad, mute
@@ -194,6 +192,12 @@ async def test_both_directions_ring_levels_and_keys(
         print(f"far end: {VOICE_HZ} Hz, amplitude {voice.amplitude}; sent {VOICE}")
         assert agent.said("sound-failed") == []
         assert agent.errors == []
+
+
+async def levels_are(agent: PhoneProcess, microphone: float, speaker: float) -> bool:
+    """The meters show a single frame, which may lie in a gap."""
+    now = await agent.do("levels")
+    return bool(abs(now["microphone"] - microphone) <= 1.0 and abs(now["speaker"] - speaker) <= 1.5)
 
 
 async def quieter(far: PhoneProcess) -> dict[int, float] | None:
@@ -321,7 +325,7 @@ class Terminal:
         )
         os.close(theirs)
         os.set_blocking(ours, False)
-        self._screen, self.shown = ours, ""
+        self._screen, self.shown, self.everything = ours, "", ""
 
     def press(self, keys: str) -> None:
         os.write(self._screen, keys.encode())
@@ -331,7 +335,8 @@ class Terminal:
 
         def look() -> bool:
             with contextlib.suppress(OSError):  # nothing new, or the program has ended
-                self.shown += os.read(self._screen, 65536).decode(errors="replace")
+                new = os.read(self._screen, 65536).decode(errors="replace")
+                self.shown, self.everything = self.shown + new, self.everything + new
             return text in self.shown
 
         try:
@@ -353,18 +358,16 @@ class Terminal:
         os.close(self._screen)
 
 
-async def test_a_person_works_it_by_keys(
-    asterisk: AsteriskProcess, pulse: Pulse, sound: Mapping[str, str], tmp_path: Path
-) -> None:
+async def test_a_person_works_it_by_keys(asterisk: AsteriskProcess, pulse: Pulse, sound: Mapping[str, str]) -> None:
     passwords = await extensions(asterisk, "1001", "1002")
     server = server_of(asterisk)
-    secret = tmp_path / "password"
-    secret.write_text(passwords[0])
-    terminal = Terminal(["1001", f"--server={server}", f"--password-file={secret}", *DEVICES], sound)
+    terminal = Terminal(["1001", f"--server={server}", *DEVICES], sound)
     try:
         async with await PhoneProcess.start(
             "1002", server=server, password=passwords[1], tone=FAR_HZ, tones=(VOICE_HZ,)
         ) as far:
+            await terminal.until("Password of extension 1001: ")
+            terminal.press(f"{passwords[0]}\n")
             await terminal.until("q leave")
             await terminal.until("registered")
             await far.call("1001")
@@ -393,6 +396,7 @@ async def test_a_person_works_it_by_keys(
             await far.hang_up()
             await terminal.until("ended: 200")
             terminal.press("q")
+            assert passwords[0] not in terminal.everything
             assert await terminal.ended() == Exit.OK
     finally:
         terminal.close()
