@@ -171,6 +171,7 @@ ASKED: dict[str, tuple[Wanted, Callable[[View], bool]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.feature("V19")
 def test_each_filter_finds_what_a_plain_look_at_all_rows_finds(database: Database) -> None:
     every = fill(database, 3000)
     assert len(every) == 3000

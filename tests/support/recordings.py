@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +20,14 @@ from acd.core.codec import dump, kind_of
 from acd.core.facts import Fact
 from acd.core.model import SECOND, EntryPlan, Kind, Micros, Outcome, Party
 from acd.ports import StoredFact
+from recordings import search
 from recordings.consumer import RecordingsConsumer
 from recordings.index import stored_file
 from recordings.keeper import Keeper
 from recordings.model import RATE
 from recordings.rows import load
 from recordings.seal import Keyring
+from recordings.search import Detail
 from recordings.store import decoded, unsealed
 from recordings.verify import Verified, verify
 from storage.cursors import catch_up
@@ -158,3 +164,39 @@ class Tape:
         """How many of these contacts are kept while they go on."""
         with self.database.read() as session:
             return sum(case.contact is not None for case in load(session, items).values())
+
+    # --- what became of it ---------------------------------------------------------------------------------------
+
+    def detail(self, recording: str) -> Detail:
+        """The whole row."""
+        with self.database.read() as session:
+            found = search.get(session, recording)
+        assert found is not None
+        return found
+
+    def heard(self, recording: str) -> bytes:
+        """The sound as it can be heard again."""
+        file = self.detail(recording).file
+        assert file is not None
+        with unsealed(self.settings.store_dir, file, self.keeper.keys) as content:
+            return b"".join(raw_bytes(block) for block in decoded(content))
+
+    def raws(self) -> list[str]:
+        """What still lies in the raw folder."""
+        return sorted(path.name for path in self.settings.raw_dir.glob("*.raw"))
+
+    def sealed(self) -> list[Path]:
+        """What lies in the store."""
+        return sorted(self.settings.store_dir.glob("*/*/*"))
+
+
+@contextmanager
+def taping(migrated: Path, folder: Path, **settings: Any) -> Iterator[Tape]:
+    """An installation in this folder; `migrated` has the databases to copy."""
+    shutil.copy(migrated / "ringside.db", folder)
+    chosen = Settings(data_dir=folder, **settings)
+    database = Database(chosen.main_url)
+    try:
+        yield Tape.at(chosen, database)
+    finally:
+        database.close()
