@@ -126,9 +126,12 @@ def _failed(case: Case, fact: f.RecordingFailed, recorded: f.Recorded) -> None:
 
 
 def _paused(case: Case, fact: f.RecordingPaused, recorded: f.Recorded) -> None:
-    row = case.recordings.get(fact.recording)
-    if row is not None and all(pause.ended_at for pause in row.pauses):
+    """Again while paused moves the limit. It may come before Asterisk has said that it writes."""
+    row = _row(case, fact.recording, RecordingKind.CALL, recorded.at)
+    if all(pause.ended_at for pause in row.pauses):
         row.pauses = (*row.pauses, Pause(recorded.at, 0, recorded.by, recorded.via, fact.resume_at))
+    else:
+        row.pauses = (*row.pauses[:-1], replace(row.pauses[-1], due=fact.resume_at))
 
 
 def _resumed(case: Case, fact: f.RecordingResumed, recorded: f.Recorded) -> None:

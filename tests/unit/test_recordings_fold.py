@@ -117,11 +117,16 @@ def test_pauses_have_their_times_and_who_made_them() -> None:
         ENDED,
     )
     assert row.pauses == (
-        Pause(3 * SECOND, 5 * SECOND, "amy", "desk", 300 * SECOND, "limit"),
+        Pause(3 * SECOND, 5 * SECOND, "amy", "desk", 301 * SECOND, "limit"),
         Pause(6 * SECOND, 7 * SECOND, "amy", "desk", 306 * SECOND, "ended"),
     )
     assert pauses_of(write_list(row.pauses)) == row.pauses
     assert breaks_of("") == ()
+
+
+def test_a_pause_before_asterisk_said_that_it_writes_is_not_lost() -> None:
+    row = row_of(ENTERED, ACCEPTED, f.RecordingPaused("i1", "i1-r", 300 * SECOND), BEGAN, ENDED)
+    assert [(pause.began_at, pause.ended_at) for pause in row.pauses] == [(3 * SECOND, 5 * SECOND)]
 
 
 def test_a_failure_is_a_break_until_sound_is_written_again() -> None:
@@ -175,7 +180,6 @@ def test_a_voice_message_has_its_own_row_beside_the_calls() -> None:
 
 def test_facts_about_what_was_never_begun_change_nothing() -> None:
     for fact in (
-        f.RecordingPaused("i1", "i1-r", 0),
         f.RecordingResumed("i1", "i1-r", "by_hand"),
         f.VoicemailLeft("i1", "i1-v", ""),
         f.CustomerLeft("i1", "leg", Party.CUSTOMER),
