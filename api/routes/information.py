@@ -108,7 +108,7 @@ def _live(
         live=True,
         direction="outbound" if item.outbound else "inbound",
         entry=item.plan.entry,
-        trunk=item.trunk or item.plan.trunk,
+        trunk=item.trunk or item.plan.trunk or (route.trunk if route else ""),
         prefix=route.prefix if route else "",
         number=number,
         queue=item.queue,

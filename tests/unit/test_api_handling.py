@@ -1,0 +1,294 @@
+"""Calls handled over the API on a real core: moves, transfers, dialling, supervision, information; the directory."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+import pytest_asyncio
+import soundfile
+
+from acd.core import inputs as i
+from acd.core.model import SECOND, EntryPlan, OfferResult, Presence, SeatProfile, TrunkDef, WatchMode
+from acd.core.shapes import Shape
+from api.auth.permissions import PREFIX, Permission
+from api.hours import HoursKeeper
+from directory import changes, service
+from directory.model import EntryPoint, Hours, OutboundCode, Stretch, Trunk, WeekDay
+from directory.prompts import speaker
+from tests.support.api import Api, serving
+
+pytestmark = pytest.mark.asyncio
+P = Permission
+
+
+@pytest_asyncio.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    async with serving(tmp_path) as running:
+        use = running.services
+        with use.database.write() as session:
+            service.put_entry_point(session, EntryPoint("82", "八二", "sales"))
+            changes.put_trunk(
+                session, Trunk("carrier", "電信", "192.0.2.1", "user", cap=1), use.secrets.sealing_key(), "s3cret"
+            )
+            changes.put_code(session, OutboundCode("81", "外線", "carrier", shown="+886223456781", default=True))
+            service.set_dial_class(session, "amy", "national")
+        await running.runtime.submit(i.TrunkDefined(TrunkDef("carrier", 1)))
+        await running.runtime.submit(i.SeatProfileSet(SeatProfile("boss", "8009")))
+        for seat in ("amy", "bob", "boss"):
+            await running.runtime.submit(i.SeatSignedIn(seat))
+            await running.runtime.submit(i.PhoneChanged(seat, True))
+        await running.shown()
+        yield running
+
+
+async def ask(api: Api, method: str, path: str, body: object = None, *allowed: Permission) -> Any:
+    """One request; (status, body)."""
+    answer = await api.http.request(method, PREFIX + path, headers=api.token(*allowed), json=body)
+    return answer.status_code, answer.json() if answer.content else None
+
+
+async def talking(api: Api, number: int = 1) -> str:
+    """A call that amy has; its item."""
+    await api.runtime.submit(i.StatusChosen("amy", Presence.VOICE, "ready"))
+    leg = f"leg-{number}"
+    plan = EntryPlan("82", 1, "sales", address="a-1", last_seat="bob", priority=7)
+    done = await api.runtime.submit(i.CallEntered(leg, plan), by="customer", via="asterisk")
+    await api.runtime.submit(i.LegArrived(leg), by="customer", via="asterisk")
+    item = getattr(done, "item", "")
+    await api.shown()
+    offer = api.services.state.items[item].offer
+    await api.runtime.submit(i.OfferAnswered(offer))
+    await api.runtime.submit(i.MediaFlowed(item, "amy"))
+    await api.shown()
+    return item
+
+
+def shape(api: Api, item: str) -> Shape:
+    return api.services.state.items[item].shape
+
+
+async def test_hold_consult_three_way_and_complete(api: Api) -> None:
+    item = await talking(api)
+    call = f"/seats/amy/calls/{item}"
+    assert (await ask(api, "POST", f"{call}/move", {"move": "hold"}, P.CALLS_HANDLE))[0] == 200
+    assert shape(api, item) is Shape.HELD
+    status, refused = await ask(api, "POST", f"{call}/move", {"move": "merge"})
+    assert (status, refused["error"]["code"]) == (409, "wrong_shape")
+    status, rung = await ask(api, "POST", f"{call}/consult", {"kind": "extension", "id": "8002"})
+    assert (status, shape(api, item)) == (200, Shape.RINGING)
+    other = api.services.state.items[item].other
+    assert other is not None
+    assert other.seat == "bob", "an extension of a seat is the seat"
+    await api.runtime.submit(i.OfferAnswered(other.leg))
+    await api.shown()
+    assert shape(api, item) is Shape.CONSULT
+    for move, expected in (("merge", Shape.THREE_WAY), ("coach", Shape.COACHED), ("complete", Shape.TALK)):
+        assert (await ask(api, "POST", f"{call}/move", {"move": move}))[0] == 200
+        assert shape(api, item) is expected
+    assert api.services.state.items[item].seat == "bob"
+    assert rung["item"] == item
+
+
+async def test_a_blind_transfer_to_a_queue_and_an_entry_point(api: Api) -> None:
+    item = await talking(api)
+    status, _ = await ask(api, "POST", f"/seats/amy/calls/{item}/transfer", {"kind": "queue", "id": "other"})
+    assert (status, api.services.state.items[item].queue) == (200, "other")
+    second = await talking(api, 2)
+    where = f"/seats/amy/calls/{second}/transfer"
+    assert (await ask(api, "POST", where, {"kind": "entry", "id": "99"}))[0] == 404
+    assert (await ask(api, "POST", where, {"kind": "entry", "id": "82"}))[0] == 200
+    assert (await ask(api, "POST", where, {"kind": "nobody", "id": "82"}))[0] == 422
+
+
+async def test_dialling_out_is_denied_by_default_and_capped(api: Api) -> None:
+    status, refused = await ask(api, "POST", "/seats/bob/dial", {"number": "0912345678"}, P.CALLS_DIAL)
+    assert (status, refused["error"]["code"]) == (403, "no_dial_class")
+    status, refused = await ask(api, "POST", "/seats/amy/dial", {"number": "+12025550123"})
+    assert (status, refused["error"]["code"]) == (403, "destination_not_allowed")
+    status, done = await ask(api, "POST", "/seats/amy/dial", {"number": "0912345678", "prefix": "81"})
+    assert status == 200
+    item = api.services.state.items[done["item"]]
+    assert item.route is not None
+    assert (item.outbound, item.route.trunk, item.route.shown) == (True, "carrier", "+886223456781")
+    await api.runtime.submit(i.OfferAnswered(api.services.state.seats["amy"].handlings[item.id].offer))
+    await api.shown()
+    with api.services.database.write() as session:
+        service.set_dial_class(session, "bob", "national")
+    status, refused = await ask(api, "POST", "/seats/bob/dial", {"number": "0987654321"})
+    assert (status, refused["error"]["code"]) == (409, "line_cap")
+    _, about = await ask(api, "GET", f"/calls/{done['item']}/information", None, P.CALLS_READ)
+    assert (about["direction"], about["trunk"], about["prefix"]) == ("outbound", "carrier", "81")
+    assert about["number"] == "+886912345678"
+    status, refused = await ask(api, "POST", "/seats/amy/dial", {"number": "091234\n5678"})
+    assert (status, refused["error"]["code"]) == (422, "bad_request_body")
+
+
+async def test_a_supervisor_watches_and_is_audited(api: Api) -> None:
+    item = await talking(api)
+    status, _ = await ask(api, "POST", f"/calls/{item}/watch", {"seat": "boss", "mode": "listen"}, P.CALLS_SUPERVISE)
+    assert status == 200
+    watcher = next(iter(api.services.state.items[item].watchers.values()))
+    assert (watcher.seat, watcher.mode) == ("boss", WatchMode.LISTEN)
+    by, via = api.engine.stamps[-1]
+    assert (by.startswith("token:"), via) == (True, "api")
+    row = next(one for one in api.log.rows if one.kind == "WatchStarted")
+    assert (row.by, row.via) == (by, via)
+    await api.runtime.submit(i.OfferAnswered(watcher.leg))
+    assert (await ask(api, "POST", f"/calls/{item}/watch", {"seat": "boss", "mode": "whisper"}))[0] == 200
+    _, about = await ask(api, "GET", f"/calls/{item}/information")
+    assert [(one["who"], one["seat"], one["mode"]) for one in about["parties"]] == [
+        ("customer", "", ""),
+        ("seat", "amy", ""),
+        ("supervisor", "boss", "whisper"),
+    ]
+    assert (about["live"], about["priority"], about["last_agent"], about["shape"]) == (True, 7, "bob", "talk")
+    assert (await ask(api, "POST", f"/calls/{item}/unwatch", {"seat": "boss"}))[0] == 200
+    assert shape(api, item) is Shape.TALK
+    assert (await ask(api, "DELETE", f"/calls/{item}", None, P.CALLS_SUPERVISE))[0] == 200
+    assert item not in api.services.state.items
+
+
+async def test_recording_is_paused_and_resumed(api: Api) -> None:
+    item = await talking(api)
+    recording = api.services.state.items[item].recording
+    await api.runtime.submit(i.RecordingStarted(item, recording))
+    assert (await ask(api, "POST", f"/calls/{item}/pause-recording", {"seconds": 60}))[0] == 200
+    _, about = await ask(api, "GET", f"/calls/{item}/information")
+    assert (about["recording"], about["recording_paused"], about["recorded"]) == (recording, True, False)
+    assert (await ask(api, "POST", f"/calls/{item}/resume-recording"))[0] == 200
+    assert not api.services.state.items[item].paused
+    assert (await ask(api, "POST", f"/calls/{item}/pause-recording", {"seconds": 0}))[0] == 422
+
+
+async def test_forced_sign_out_and_status(api: Api) -> None:
+    status, shown = await ask(api, "POST", "/seats/bob/force-status", {"status": "ready"}, P.CALLS_SUPERVISE)
+    assert (status, shown["seat"]["voice"]["status"]) == (200, "ready")
+    status, shown = await ask(api, "POST", "/seats/bob/force-sign-out", None, P.CALLS_SUPERVISE)
+    assert (status, shown["seat"]["signed_in_at"]) == (200, None)
+
+
+async def test_information_of_what_nobody_knows(api: Api) -> None:
+    assert (await ask(api, "GET", "/calls/nothing/information"))[0] == 404
+
+
+async def test_ringing_out_leaves_the_customer_with_his_agent(api: Api) -> None:
+    item = await talking(api)
+    await ask(api, "POST", f"/seats/amy/calls/{item}/consult", {"kind": "seat", "id": "bob"})
+    other = api.services.state.items[item].other
+    assert other is not None
+    await api.runtime.submit(i.OfferRefused(other.leg, OfferResult.REJECTED))
+    await api.shown()
+    assert (shape(api, item), api.services.state.items[item].seat) == (Shape.TALK, "amy")
+
+
+# --- the directory ------------------------------------------------------------------------------------------------
+
+
+async def test_the_document_is_tried_then_applied(api: Api) -> None:
+    status, told = await ask(api, "GET", "/configuration", None, P.CONFIGURATION_READ)
+    assert status == 200
+    assert "s3cret" not in str(told)
+    told["queues"][0]["name"] = "新名"
+    status, tried = await ask(api, "POST", "/configuration?dry_run=true", told, P.CONFIGURATION_MANAGE)
+    assert status == 200, tried
+    assert (tried["kept"], [one["fields"] for one in tried["changes"]]) == (False, [["name"]])
+    assert (await ask(api, "GET", "/configuration"))[1]["queues"][0]["name"] == "Sales"
+    assert (await ask(api, "POST", "/configuration", told))[1]["kept"]
+    assert (await ask(api, "GET", "/configuration"))[1]["queues"][0]["name"] == "新名"
+    told["trunks"][0] |= {"registers": True, "username": "u", "password": ""}
+    status, refused = await ask(api, "POST", "/configuration", told)
+    assert (status, refused["error"]["code"]) == (422, "bad_trunk"), "what Asterisk could not have is not kept"
+    told["queues"][0]["overflow"] = {"way": "queue", "to": "nothing"}
+    assert (await ask(api, "POST", "/configuration", told))[1]["error"]["code"] == "unknown_queue"
+
+
+async def test_an_agent_blocks_for_a_day_and_only_an_administrator_for_good(api: Api) -> None:
+    asked = {"number": "0912345678", "reason": "rude"}
+    status, entry = await ask(api, "POST", "/blacklist", asked, P.BLACKLIST_ADD)
+    assert status == 201
+    assert entry["until"] is not None
+    status, refused = await ask(api, "POST", "/blacklist", asked | {"for_good": True}, P.BLACKLIST_ADD)
+    assert (status, refused["error"]["details"]) == (403, {"permission": "blacklist:manage"})
+    both = (P.BLACKLIST_ADD, P.BLACKLIST_MANAGE)
+    assert (await ask(api, "POST", "/blacklist", asked | {"for_good": True}, *both))[1]["until"] is None
+    _, listed = await ask(api, "GET", "/blacklist", None, P.BLACKLIST_READ)
+    assert [one["number"] for one in listed] == ["+886912345678"]
+    _, answer = await ask(api, "GET", "/who-serves?entry=82&caller=0912345678")
+    assert (answer["blacklisted"], answer["refused"], answer["step"]) == (True, "blacklisted", None)
+    address = entry["address"]
+    assert (await ask(api, "DELETE", f"/blacklist/{address}", None, P.BLACKLIST_MANAGE))[0] == 204
+    assert (await ask(api, "DELETE", f"/blacklist/{address}"))[0] == 404
+    assert (await ask(api, "POST", "/blacklist", {"number": "12"}))[0] == 422
+    assert (await ask(api, "POST", "/blacklist", {}))[0] == 422
+    assert (await ask(api, "POST", "/blacklist", {"call": "nothing"}))[0] == 404
+
+
+async def test_who_serves_names_seats_and_refusals(api: Api) -> None:
+    await api.runtime.submit(i.StatusChosen("amy", Presence.VOICE, "ready"))
+    await api.shown()
+    await ask(api, "POST", "/vips", {"number": "0912345678", "priority": 9}, P.CONFIGURATION_MANAGE)
+    status, answer = await ask(
+        api, "GET", "/who-serves?entry=82&caller=0912345678&at=Sun%2020:05", None, P.CONFIGURATION_READ
+    )
+    assert (status, answer["priority"], answer["step"]["id"]) == (200, 9, "sales")
+    assert {one["seat"]: one["refused"] for one in answer["step"]["seats"]} == {
+        "amy": "",
+        "bob": "status",
+        "boss": "not_member",
+    }
+    assert (await ask(api, "GET", "/who-serves?entry=99"))[0] == 404
+    assert (await ask(api, "GET", "/who-serves?entry=82&at=soon"))[0] == 422
+
+
+async def test_prompts_are_uploaded_listed_and_removed(api: Api) -> None:
+    out = io.BytesIO()
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
+    soundfile.write(out, tone, 16_000, format="FLAC")
+    headers = api.token(P.CONFIGURATION_MANAGE)
+    url = f"{PREFIX}/prompts"
+    made = await api.http.post(f"{url}?name=welcome", headers=headers, content=out.getvalue())
+    assert (made.status_code, made.json()["seconds"]) == (201, pytest.approx(1.0, abs=0.01))
+    bad = await api.http.post(f"{url}?name=x", headers=headers, content=b"not a sound")
+    assert (bad.status_code, bad.json()["error"]["code"]) == (422, "bad_sound")
+    large = await api.http.post(f"{url}?name=x", headers=headers, content=bytes(9 * 1024 * 1024))
+    assert large.status_code == 413
+    _, listed = await ask(api, "GET", "/prompts", None, P.CONFIGURATION_READ)
+    assert [one["plays"] for one in listed] == [made.json()["plays"]]
+    assert (await ask(api, "DELETE", f"/prompts/{made.json()['id']}"))[0] == 204
+    assert (await ask(api, "GET", "/prompts"))[1] == []
+    said = await ask(api, "POST", "/prompts/speak", {"name": "hi", "text": "您好"})
+    assert said[0] == (201 if speaker() else 503)
+
+
+async def test_a_desk_phone_a_short_code_and_the_licence_cap(api: Api) -> None:
+    status, made = await ask(api, "POST", "/extensions", {"number": "8010", "kind": "desk", "short_code": "10"})
+    assert (status, made["kind"], made["short_code"], made["phone"]) == (201, "desk", "10", None)
+    assert (await ask(api, "POST", "/extensions/8010/assign", {"seat": "amy"}))[0] == 200
+    assert (await ask(api, "POST", "/extensions/8010/move", {"seat": "bob"}))[1]["seat"] == "bob"
+    assert (await ask(api, "DELETE", "/extensions/8010"))[0] == 409
+    assert (await ask(api, "POST", "/extensions/8010/release"))[0] == 200
+    assert (await ask(api, "DELETE", "/extensions/8010"))[0] == 204
+    assert (await ask(api, "POST", "/extensions/8010/short-code", {"short_code": "1"}))[0] == 404
+
+
+async def test_queues_close_and_open_at_the_second_their_hours_say(api: Api) -> None:
+    zone = ZoneInfo("Asia/Taipei")
+    opens = int(datetime(2026, 11, 23, 9, tzinfo=zone).timestamp()) * SECOND  # a Monday
+    keeper = HoursKeeper(api.services.database, api.runtime)
+    with api.services.database.write() as session:
+        changes.put_hours(session, Hours("office", "辦公", week=(WeekDay(0, (Stretch("09:00", "18:00"),)),)))
+        changes.set_queue_hours(session, "sales", "office")
+    for now, expected in ((opens - 1, False), (opens - 1, False), (opens, True), (opens + 9 * 3600 * SECOND, False)):
+        await keeper.step(now)
+        await api.shown()
+        flow = api.services.state.flows.get("sales")
+        assert (flow.open if flow else True) is expected
+    told = [row for row in api.log.rows if row.kind == "QueueOpened"]
+    assert [(row.by, row.via) for row in told] == [("system", "timer")] * 3, "only changes are told"
