@@ -61,8 +61,7 @@ def effects_of(state: State, fact: f.Fact) -> tuple[e.Effect, ...]:
         case f.Queued(item=item_id) | f.Requeued(item=item_id):
             return _waits(state, state.items[item_id])
         case f.Moved(item=item_id):
-            item = state.items[item_id]
-            return () if item.leg else (e.NotifyChannel(item_id, item.medium, "moved"),)
+            return _moved(state, state.items[item_id], fact.from_queue)
         case f.Offered():
             return (_offered(state, fact),)
         case f.OfferEnded():
@@ -75,6 +74,13 @@ def effects_of(state: State, fact: f.Fact) -> tuple[e.Effect, ...]:
             return _ended(state, fact)
         case _:
             return talk_effects(state, fact)
+
+
+def _moved(state: State, item: WorkItem, from_queue: str) -> tuple[e.Effect, ...]:
+    """A caller goes on hearing the music he hears, unless the other queue has music of its own."""
+    if not item.leg:
+        return (e.NotifyChannel(item.id, item.medium, "moved"),)
+    return () if state.queues[from_queue].music == state.queues[item.queue].music else _waits(state, item)
 
 
 def _stop(item: str, leg: str, token: str) -> tuple[e.Effect, ...]:
