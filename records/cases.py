@@ -10,10 +10,21 @@ from typing import Any, TypeVar
 from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from records.model import Case, Handling, Interaction, Leg, Segment, ServiceRecord
+from records.model import Case, Handling, Interaction, Leg, Mark, Segment, ServiceRecord, Supervision, Transfer
 from storage import tables
 
-Row = TypeVar("Row", Interaction, Segment, Leg, Handling, ServiceRecord)
+AnyRow = Interaction | Segment | Leg | Handling | Transfer | Supervision | Mark | ServiceRecord
+Row = TypeVar("Row", Interaction, Segment, Leg, Handling, Transfer, Supervision, Mark, ServiceRecord)
+
+PARTS: tuple[Table, ...] = (
+    tables.segments,
+    tables.legs,
+    tables.handlings,
+    tables.transfers,
+    tables.supervisions,
+    tables.marks,
+)
+"""What goes with a contact, written back whole."""
 
 CHUNK = 500
 """Items in one IN list: SQLite takes 32,766 variables, PostgreSQL 65,535; this stays far below both."""
@@ -45,6 +56,12 @@ def _load(session: Session, items: Sequence[str]) -> dict[str, Case]:
         cases[leg.item].legs.append(leg)
     for handling in _rows(session, tables.handlings, Handling, items):
         cases[handling.item].handlings.append(handling)
+    for transfer in _rows(session, tables.transfers, Transfer, items):
+        cases[transfer.item].transfers.append(transfer)
+    for watched in _rows(session, tables.supervisions, Supervision, items):
+        cases[watched.item].supervisions.append(watched)
+    for mark in _rows(session, tables.marks, Mark, items):
+        cases[mark.item].marks.append(mark)
     for record in _rows(session, tables.service_records, ServiceRecord, items):
         cases[record.item].record = record
     return cases
@@ -62,7 +79,7 @@ def save(session: Session, cases: Iterable[Case], known: frozenset[str]) -> None
     old = [case for case in changed if case.interaction.item in known]
     new = [case for case in changed if case.interaction.item not in known]
     items = [case.interaction.item for case in old]
-    for table in (tables.segments, tables.legs, tables.handlings):
+    for table in PARTS:
         for start in range(0, len(items), CHUNK):
             session.execute(delete(table).where(table.c.item.in_(items[start : start + CHUNK])))
     _insert(session, tables.interactions, [_values(case.interaction) for case in new])
@@ -72,10 +89,13 @@ def save(session: Session, cases: Iterable[Case], known: frozenset[str]) -> None
     _insert(session, tables.segments, [_values(one) for case in changed for one in case.segments])
     _insert(session, tables.handlings, [_values(one) for case in changed for one in case.handlings])
     _insert(session, tables.legs, [_values(one) for case in changed for one in case.legs])
+    _insert(session, tables.transfers, [_values(one) for case in changed for one in case.transfers])
+    _insert(session, tables.supervisions, [_values(one) for case in changed for one in case.supervisions])
+    _insert(session, tables.marks, [_values(one) for case in changed for one in case.marks])
     _save_records(session, [case.record for case in changed if case.record is not None])
 
 
-def _values(row: Interaction | Segment | Leg | Handling | ServiceRecord) -> dict[str, Any]:
+def _values(row: AnyRow) -> dict[str, Any]:
     """The row's columns; enums as their values, since drivers differ in what they make of an enum."""
     return {name: part.value if isinstance(part, Enum) else part for name, part in asdict(row).items()}
 

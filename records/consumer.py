@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from acd.core import facts as f
 from acd.core.facts import Recorded
 from records import cases
-from records.fold import Rules, case_id, fold, settle
+from records.fold import Rules, case_ids, fold_into, settle
 from records.model import Case
 from storage import tables
 
@@ -32,7 +32,7 @@ class RecordsConsumer:
 
     def apply(self, session: Session, recorded: Recorded) -> None:
         """Take the fact up; the rows are written before this session's transaction commits."""
-        if not case_id(recorded.fact):
+        if not case_ids(recorded.fact):
             return
         waiting = session.info.get(PENDING)
         if waiting is None:
@@ -47,7 +47,7 @@ def _write(session: Session) -> None:
 
 def apply_batch(session: Session, batch: list[Recorded]) -> None:
     """Fold these facts into their cases and write them. Facts that were applied before change nothing."""
-    items = list(dict.fromkeys(case_id(recorded.fact) for recorded in batch if case_id(recorded.fact)))
+    items = list(dict.fromkeys(item for recorded in batch for item in case_ids(recorded.fact)))
     if not items:
         return
     rules = read_rules(session)
@@ -55,13 +55,11 @@ def apply_batch(session: Session, batch: list[Recorded]) -> None:
     there = frozenset(known)
     seen = {item: case.interaction.last_seq for item, case in known.items()}
     for recorded in batch:
-        item = case_id(recorded.fact)
-        case = fold(known.get(item), recorded, rules) if item else None
+        fold_into(known, recorded, rules)
+        case = known.get(case_ids(recorded.fact)[0])
         if case is not None:
-            known[item] = case
-            seen.setdefault(item, 0)
             _note_last_seat(session, case, recorded)
-    changed = [case for item, case in known.items() if case.interaction.last_seq != seen[item]]
+    changed = [case for item, case in known.items() if case.interaction.last_seq != seen.get(item, 0)]
     cases.save(session, changed, there)
 
 
@@ -72,9 +70,11 @@ def read_rules(session: Session) -> Rules:
 
 
 def _note_last_seat(session: Session, case: Case, recorded: Recorded) -> None:
-    """D2: who served this address last; an older fact never replaces a newer one."""
+    """D2: who served this address last; an older fact never replaces a newer one. A callback that was accepted has not
+    reached its customer yet."""
     fact, address = recorded.fact, case.interaction.address
-    seat = fact.seat if isinstance(fact, f.Accepted | f.FallbackCallServed) else ""
+    served = f.Accepted | f.TookOver | f.CustomerAnswered | f.FallbackCallServed
+    seat = fact.seat if isinstance(fact, served) and case.interaction.accepted_at else ""
     if not seat or not address:
         return
     kept = tables.last_seats
@@ -91,7 +91,7 @@ def open_outbound_record(session: Session, item: str) -> Case | None:
     None where there is no such call, it is not outbound, or nobody was connected.
     """
     case = cases.load_to_write(session, [item]).get(item)
-    if case is None or case.interaction.direction != "outbound" or not case.handlings:
+    if case is None or case.interaction.direction != "outbound" or not case.interaction.accepted_at:
         return None
     if case.record is None:
         case.interaction.recorded_outbound = True

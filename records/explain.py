@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from acd.core.model import Outcome
+from acd.core.model import Kind, Outcome
 from records.model import Direction, Interaction
 
 
@@ -35,6 +35,7 @@ class NoRecord(StrEnum):
     FALLBACK_UNANSWERED = "fallback_unanswered"
     OUTBOUND_NOT_CONNECTED = "outbound_not_connected"
     OUTBOUND_SWITCH_OFF = "outbound_switch_off"
+    CALLBACK_NOT_REACHED = "callback_not_reached"
     INTERNAL = "internal"
     RECORDS_BEHIND = "records_behind"
     FAULT = "fault"
@@ -99,6 +100,11 @@ WORDS: Mapping[NoRecord, tuple[str, str, str]] = {
         "外呼自动建立服务记录已关闭,坐席未手动建立",
         "Records for outbound calls are switched off, and the agent made none by hand",
     ),
+    NoRecord.CALLBACK_NOT_REACHED: (
+        "回電未能接通客戶",
+        "回电未能接通客户",
+        "The customer was called back and not reached",
+    ),
     NoRecord.INTERNAL: (
         "內部通話,不建立服務紀錄",
         "内部通话,不建立服务记录",
@@ -145,6 +151,9 @@ REASONS: Mapping[Outcome, NoRecord] = {
 }
 """The reason by outcome, for a contact that no seat was connected to."""
 
+NOT_REACHED = frozenset({Outcome.ANSWERED, Outcome.WRONG_NUMBER, Outcome.LINE_CAP})
+"""How a callback ends that a seat took and whose customer could not even be dialled."""
+
 
 def reason_of(item: Interaction) -> NoRecord:
     """Why this contact has no service record, from its own row alone. Pure."""
@@ -159,6 +168,8 @@ def reason_of(item: Interaction) -> NoRecord:
     if item.fallback:
         return NoRecord.FALLBACK_UNANSWERED
     outcome = Outcome(item.outcome)
+    if item.kind == Kind.CALLBACK and (item.dialled_at or outcome in NOT_REACHED):
+        return NoRecord.CALLBACK_NOT_REACHED
     if outcome is Outcome.ABANDONED_IVR and not item.arrived_at:
         return NoRecord.LEFT_ON_THE_WAY
     if outcome is Outcome.ANSWERED and item.number == 0:  # a direct call that ended before anybody took it

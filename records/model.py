@@ -25,13 +25,55 @@ class Stretch(StrEnum):
     IVR = "ivr"
     QUEUE = "queue"
     OFFER = "offer"
-    TALK = "talk"
+    DIAL = "dial"  # the seat hears the customer's phone ring
+    TALK = "talk"  # the seat and the customer hear each other
+    HOLD = "hold"  # the customer hears music, the seat talks with nobody
+    CONSULT = "consult"  # the seat talks with a colleague or another one, without the customer
+    ASIDE = "aside"  # the colleague waits while the owner is back with the customer
+    COACH = "coach"  # the colleague hears both, the owner alone hears him (V9)
     WRAP_UP = "wrap_up"
+    VOICEMAIL = "voicemail"
 
 
 class LegRole(StrEnum):
     CUSTOMER = "customer"
     SEAT = "seat"
+    OTHER = "other"  # a third party without a seat
+    SUPERVISOR = "supervisor"
+
+
+class Role(StrEnum):
+    """As what a seat came to the contact. A colleague who took it over has `owned_at`."""
+
+    OWNER = "owner"
+    COLLEAGUE = "colleague"
+    SUPERVISOR = "supervisor"
+
+
+class TransferKind(StrEnum):
+    """How a contact was to be handed on."""
+
+    CONSULT = "consult"
+    BLIND = "blind"
+    QUEUE = "queue"
+    ENTRY = "entry"
+    OVERFLOW = "overflow"  # led outside by a menu or a queue, no seat asked for it
+    RECALL = "recall"  # back to the seat that gave it away
+
+
+class MarkKind(StrEnum):
+    """Moments of a contact that are no stretch."""
+
+    KEY = "key"  # subject: the menu, detail: the digit, "" = the default after silence
+    ENTRY = "entry"  # went through another entry point (subject); the account stays the first one
+    ANNOUNCED = "announced"  # subject: the queue, detail: the position, amount: the wait told
+    LONGEST_WAIT = "longest_wait"
+    CALLBACK = "callback"  # subject: the task that keeps the place
+    VOICEMAIL = "voicemail"  # subject: the task, detail: the recording
+    RECORDING = "recording"  # subject: the recording, detail: began, paused, resumed or failed, and why
+    SEAT_REACHED = "seat_reached"  # the agent's own phone of a click-to-dial call answered
+    MOVED = "moved"  # the called customer became the third party of another contact (subject)
+    LEFT = "left"  # the customer is gone while the others still talk; detail: who hung up
 
 
 @dataclass(slots=True)
@@ -74,12 +116,22 @@ class Interaction:
     recording: str = ""
     reason: str = "live"
     last_seq: int = 0
+    origin: str = ""  # the contact that a callback or a message comes from
+    trunk: str = ""
+    prefix: str = ""  # the outbound code dialled (V14)
+    priority: int = 0
+    last_seat: str = ""  # who served the customer last before this contact (D2)
+    shape: str = "none"
+    owner: str = ""  # the leg of the seat that has the conversation now
+    dialled_at: Micros = 0
+    left_at: Micros = 0  # the customer went while two others still talked
+    paused: bool = False  # silence is being written
 
 
 @dataclass(slots=True)
 class Segment:
     """One party's stretch of a contact. `result` is how an offer ended, or who ended a talk. `subject` is the offer's
-    id. `rung_at` is when the device rang (180)."""
+    id, of a menu's stretch the entry point that was transferred to. `rung_at` is when the device rang (180)."""
 
     item: str
     ordinal: int
@@ -110,7 +162,9 @@ class Leg:
 
 @dataclass(slots=True)
 class Handling:
-    """A seat's part in a contact, from accept to the end of its wrap-up."""
+    """A seat's part in a contact, from accept to the end of its wrap-up. `met_at` is when it was first with the
+    customer, `owned_at` when the contact became its own. `talk`, `hold` and `consult` are the times of its closed
+    stretches, `how` it ended: "" (the conversation was over), transferred, taken_over, lost, cancelled, joined."""
 
     item: str
     ordinal: int
@@ -127,11 +181,19 @@ class Handling:
     disposed_at: Micros = 0
     wrap_up_ended_at: Micros = 0
     wrap_up_how: str = ""
+    role: str = Role.OWNER
+    owned_at: Micros = 0
+    met_at: Micros = 0
+    talk: Micros = 0
+    hold: Micros = 0
+    consult: Micros = 0
+    how: str = ""
 
     @property
     def started_at(self) -> Micros:
-        """When the agent really started: sound could pass; where nobody saw that, when the seat accepted."""
-        return self.media_up_at or self.accepted_at
+        """When the agent really started with the customer: sound could pass; where nobody saw that, when the seat
+        accepted."""
+        return max(self.media_up_at or self.accepted_at, self.met_at)
 
     @property
     def over_at(self) -> Micros:
@@ -139,6 +201,63 @@ class Handling:
         if not self.wrap_up_at:
             return self.ended_at
         return self.wrap_up_ended_at
+
+
+@dataclass(slots=True)
+class Transfer:
+    """A try to hand the contact on, or to ask somebody. `from_seat` asked ("" = a menu or a queue did), `to_kind` and
+    `to_id` are the target's. `result`: "" while open, completed, left, cancelled, or how the ringing ended (rejected,
+    timeout, unreachable, withdrawn)."""
+
+    item: str
+    ordinal: int
+    kind: str
+    from_seat: str
+    asked_at: Micros
+    to_kind: str = ""
+    to_id: str = ""
+    leg: str = ""
+    trunk: str = ""
+    rung_at: Micros = 0
+    answered_at: Micros = 0
+    ended_at: Micros = 0
+    result: str = ""
+    sip: int = 0
+    q850: int = 0
+
+
+@dataclass(slots=True)
+class Supervision:
+    """One stretch of supervising in one mode (V10). `agent` is the seat watched when it began; `by` and `via` say who
+    had it begun and by what means, `ended_by` and `ended_via` who had it ended."""
+
+    item: str
+    ordinal: int
+    leg: str
+    seat: str
+    agent: str
+    mode: str
+    started_at: Micros
+    by: str
+    via: str
+    answered_at: Micros = 0
+    ended_at: Micros = 0
+    reason: str = ""
+    ended_by: str = ""
+    ended_via: str = ""
+
+
+@dataclass(slots=True)
+class Mark:
+    """A moment of a contact (MarkKind says what the parts are)."""
+
+    item: str
+    ordinal: int
+    kind: str
+    at: Micros
+    subject: str = ""
+    detail: str = ""
+    amount: int = 0
 
 
 @dataclass(slots=True)
@@ -178,4 +297,7 @@ class Case:
     segments: list[Segment] = field(default_factory=list)
     legs: list[Leg] = field(default_factory=list)
     handlings: list[Handling] = field(default_factory=list)
+    transfers: list[Transfer] = field(default_factory=list)
+    supervisions: list[Supervision] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
     record: ServiceRecord | None = None

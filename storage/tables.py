@@ -25,6 +25,7 @@ __all__ = [
     "interactions",
     "last_seats",
     "legs",
+    "marks",
     "media",
     "menus",
     "metadata",
@@ -46,7 +47,9 @@ __all__ = [
     "service_records",
     "skills",
     "statuses",
+    "supervisions",
     "tokens",
+    "transfers",
     "trunks",
     "vips",
 ]
@@ -65,8 +68,8 @@ def _id(name: str = "id") -> Column[str]:
     return Column(name, Text, primary_key=True)
 
 
-def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False, server_default="")
+def _text(name: str, value: str = "") -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=value)
 
 
 def _time(name: str) -> Column[int]:
@@ -283,11 +286,22 @@ interactions = Table(
     _text("recording"),
     _text("reason"),  # why there is no service record (V13); empty when there is one
     _time("last_seq"),
+    _text("origin"),
+    _text("trunk"),
+    _text("prefix"),
+    _count("priority"),
+    _text("last_seat"),
+    _text("shape", "none"),
+    _text("owner"),
+    _time("dialled_at"),
+    _time("left_at"),
+    _flag("paused"),
     Index(None, "entered_at"),
     Index(None, "queue", "entered_at"),
     Index(None, "seat", "entered_at"),
     Index(None, "address"),
     Index(None, "record"),
+    Index(None, "origin"),
 )
 
 segments = Table(
@@ -340,8 +354,68 @@ handlings = Table(
     _time("disposed_at"),
     _time("wrap_up_ended_at"),
     _text("wrap_up_how"),
+    _text("role", "owner"),
+    _time("owned_at"),
+    _time("met_at"),
+    _time("talk"),
+    _time("hold"),
+    _time("consult"),
+    _text("how"),
     Index(None, "seat", "accepted_at"),
     Index(None, "queue", "accepted_at"),
+)
+
+transfers = Table(
+    "transfers",
+    metadata,
+    _to("item", "interactions.item", primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    _text("kind"),
+    _text("from_seat"),
+    _time("asked_at"),
+    _text("to_kind"),
+    _text("to_id"),
+    _text("leg"),
+    _text("trunk"),
+    _time("rung_at"),
+    _time("answered_at"),
+    _time("ended_at"),
+    _text("result"),
+    _count("sip"),
+    _count("q850"),
+    Index(None, "from_seat", "asked_at"),
+)
+
+supervisions = Table(
+    "supervisions",
+    metadata,
+    _to("item", "interactions.item", primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    _text("leg"),
+    _text("seat"),
+    _text("agent"),
+    _text("mode"),
+    _time("started_at"),
+    _text("by"),
+    _text("via"),
+    _time("answered_at"),
+    _time("ended_at"),
+    _text("reason"),
+    _text("ended_by"),
+    _text("ended_via"),
+    Index(None, "seat", "started_at"),
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    _to("item", "interactions.item", primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    _text("kind"),
+    _time("at"),
+    _text("subject"),
+    _text("detail"),
+    _time("amount"),
 )
 
 service_records = Table(  # R2

@@ -15,7 +15,7 @@ from directory.plans import DirectoryPlans
 from directory.seed import seed_demo
 from directory.service import assign_extension
 from records.consumer import RecordsConsumer, open_outbound_record
-from records.fold import Rules, case_id, fold
+from records.fold import Rules, fold_into
 from records.model import Case
 from records.queries import CallFilter, get_call, list_calls, list_records
 from storage import tables
@@ -31,10 +31,7 @@ def test_rows_are_the_folded_cases(database: Database, fact_log: SqlFactLog) -> 
     catch_up(database, fact_log, RecordsConsumer(), 37)
     cases: dict[str, Case] = {}
     for recorded in log:
-        item = case_id(recorded.fact)
-        case = fold(cases.get(item), recorded, Rules()) if item else None
-        if case is not None:
-            cases[item] = case
+        fold_into(cases, recorded, Rules())
     with database.read() as session:
         listed = list_calls(session, CallFilter(kinds=()), limit=500)
         assert {one.interaction.item for one in listed.calls} == set(cases)
@@ -43,6 +40,8 @@ def test_rows_are_the_folded_cases(database: Database, fact_log: SqlFactLog) -> 
             assert kept is not None
             assert kept.case.interaction == case.interaction
             assert (kept.case.segments, kept.case.handlings) == (case.segments, case.handlings)
+            assert (kept.case.transfers, kept.case.marks) == (case.transfers, case.marks)
+            assert kept.case.supervisions == case.supervisions
             assert kept.case.record == case.record
         with_record = [case for case in cases.values() if case.record is not None]
         assert len(list_records(session, limit=500).records) == len(with_record) > 0

@@ -22,7 +22,7 @@ from acd.core.facts import Recorded
 from acd.core.model import DirectKind, EntryPlan, Kind, Outcome, Party
 from records.consumer import NAME, RecordsConsumer, open_outbound_record
 from records.explain import NoRecord, explain
-from records.fold import Rules, case_id, fold
+from records.fold import Rules, fold_into
 from records.model import Case
 from records.queries import (
     BadCursor,
@@ -47,6 +47,9 @@ KEPT: tuple[Table, ...] = (
     tables.segments,
     tables.legs,
     tables.handlings,
+    tables.transfers,
+    tables.supervisions,
+    tables.marks,
     tables.service_records,
     tables.last_seats,
 )
@@ -86,10 +89,7 @@ def memory(log: list[Recorded]) -> MemoryLog:
 def folded(log: list[Recorded]) -> dict[str, Case]:
     cases: dict[str, Case] = {}
     for recorded in log:
-        item = case_id(recorded.fact)
-        case = fold(cases.get(item), recorded, Rules()) if item else None
-        if case is not None:
-            cases[item] = case
+        fold_into(cases, recorded, Rules())
     return cases
 
 
@@ -97,14 +97,22 @@ def folded(log: list[Recorded]) -> dict[str, Case]:
 
 
 def connected_in(log: list[Recorded]) -> set[str]:
-    """Contacts that some seat was connected to; calls between colleagues are no contacts."""
+    """Contacts that some seat was connected to; calls between colleagues are no contacts, and a callback that a seat
+    took has not reached its customer."""
+    virtual = {
+        one.fact.item
+        for one in log
+        if isinstance(one.fact, f.Entered) and one.fact.kind is Kind.CALLBACK and not one.fact.leg
+    }
     inside = {
         one.fact.call for one in log if isinstance(one.fact, f.DirectStarted) and one.fact.kind is DirectKind.INTERNAL
     }
     found: set[str] = set()
     for one in log:
         match one.fact:
-            case f.Accepted(item=item):
+            case f.Accepted(item=item, bridge=bridge) if not (bridge and item in virtual):
+                found.add(item)
+            case f.CustomerAnswered(item=item):
                 found.add(item)
             case f.FallbackCallServed(item=item, answered_at=answered) if answered:
                 found.add(item)
@@ -117,7 +125,7 @@ def connected_in(log: list[Recorded]) -> set[str]:
 
 def contacts_in(log: list[Recorded]) -> set[str]:
     """Every contact that came in or went out."""
-    opening = (f.Entered, f.FallbackCallServed)
+    opening = (f.Entered, f.FallbackCallServed, f.OutboundStarted)
     items = {one.fact.item for one in log if isinstance(one.fact, opening)}
     return items | {one.fact.call for one in log if isinstance(one.fact, f.DirectStarted)}
 
@@ -153,8 +161,10 @@ def test_the_rows_of_a_contact_hang_together(seed: int) -> None:
         assert all(leg.ended_at for leg in case.legs)
         assert all(handling.ended_at for handling in case.handlings)
         assert [segment.ordinal for segment in case.segments] == list(range(len(case.segments)))
-        talks = [segment for segment in case.segments if segment.kind == "talk"]
-        assert len(talks) == len(case.handlings)
+        assert case.interaction.shape == "none"
+        assert not case.interaction.owner
+        assert all(transfer.ended_at and transfer.result for transfer in case.transfers)
+        assert all(watched.ended_at for watched in case.supervisions)
         if case.record is not None:
             assert case.record.id == case.interaction.record
             assert case.record.conversation_end_at
@@ -186,6 +196,11 @@ def test_rows_are_the_folded_cases(database: Database) -> None:
                 case.segments,
                 case.handlings,
                 case.record,
+            )
+            assert (kept.case.transfers, kept.case.supervisions, kept.case.marks) == (
+                case.transfers,
+                case.supervisions,
+                case.marks,
             )
             assert sorted(kept.case.legs, key=_by_leg) == sorted(case.legs, key=_by_leg)
 
@@ -317,7 +332,7 @@ FILTERS: list[tuple[CallFilter, Callable[[Any], bool]]] = [
     (CallFilter(kinds=(), recorded=True), lambda one: one.reason == ""),
     (CallFilter(kinds=(), recorded=False), lambda one: one.reason != ""),
     (CallFilter(kinds=(), outcome="abandoned_ivr"), lambda one: one.outcome == "abandoned_ivr"),
-    (CallFilter(kinds=(), reason="left_in_queue"), lambda one: one.reason == "left_in_queue"),
+    (CallFilter(kinds=(), reason="left_on_the_way"), lambda one: one.reason == "left_on_the_way"),
     (CallFilter(kinds=(), direction="outbound"), lambda one: one.direction == "outbound"),
     (CallFilter(kinds=(), seat="s1"), lambda one: one.seat == "s1"),
     (CallFilter(kinds=(), live=False), lambda one: one.ended_at),

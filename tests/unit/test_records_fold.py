@@ -143,7 +143,7 @@ def test_every_fact_is_about_a_contact_or_named_as_not() -> None:
         "BackOffEnded", "ConfigurationTaken", "DayBegan", "EngineTookOver", "InputNoted", "InputRejected",
         "MediumChanged", "PhoneReached", "PolicyChanged", "QueueChanged", "Repaired", "SeatChanged", "SeatGone",
         "SeatProfileChanged", "SeatRetiring", "ShiftSet", "SignedIn", "SignedOut", "StatusChanged", "StatusPended",
-        "StatusSet",
+        "StatusSet", "LineOverflowed", "MenuChanged", "QueueOpened", "SignOutPended", "TrunkChanged", "TrunkGone",
     }  # fmt: skip
     assert case_id(f.SignedOut("anna")) == ""
 
