@@ -88,6 +88,9 @@ async def _keep(settings: Settings, database: Database) -> None:
             done = await asyncio.to_thread(keeper.run_once)
             if done.stored:
                 log.info("recordings_stored", count=done.stored)
+        except asyncio.CancelledError:
+            keeper.stopping = True
+            raise
         except Exception:
             log.exception("recordings_failed")
             await asyncio.sleep(TROUBLE_S)

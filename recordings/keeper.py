@@ -64,6 +64,7 @@ class Keeper:
     database: Database
     now: Callable[[], Micros]
     _chain_key: bytes = field(init=False, repr=False)
+    stopping: bool = False  # set from another thread: what is in hand is finished, nothing more is begun
     _swept_at: Micros = 0
     _cleared_at: Micros = 0
 
@@ -97,6 +98,8 @@ class Keeper:
         with self.database.read() as session:
             due = index.due(session, now - SETTLED, now, AT_ONCE)
         for row in due:
+            if self.stopping:
+                break
             self._take(row, done)
         return done
 
