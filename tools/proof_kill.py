@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from acd.core.facts import Accepted, Arrived, EngineTookOver, Offered
-from acd.core.model import SECOND, Menu, MenuOption, Phase
+from acd.core.model import SECOND, Destination, Menu, MenuOption, Phase, Way
 from cti.cel import read_cel
 from tests.support.sipua import Call, SipUa
 from tests.support.system import System, entry, queue, seat
@@ -47,7 +47,8 @@ EVERY_OTHER = 10  # each tenth kill hits another process than the engine too
 
 QUEUES = tuple(queue(name, no_answer_back_off=2 * SECOND) for name in ("work", "menu"))
 SEATS = tuple(seat(f"agent{n}", f"80{n:02}", "work", "menu") for n in range(1, AGENTS + 1))
-MENU = Menu("vm-enter-num-to-call", (MenuOption("1", "menu"),), "menu", timeout=SECOND, tries=1)
+TO_QUEUE = Destination(Way.QUEUE, "menu")
+MENU = Menu("main", "vm-enter-num-to-call", (MenuOption("1", TO_QUEUE),), TO_QUEUE, timeout=SECOND, tries=1)
 ENTRIES = (entry("81", "menu", greeting="hello-world", menu=MENU), entry("82", "work"))
 
 
@@ -237,7 +238,7 @@ async def run(kills: int, seed: int, folder: Path) -> tuple[Figures, Verdict]:
     """The whole proof in that folder."""
     rng = random.Random(seed)  # the seed is printed; nothing here is secret
     system, figures = System(folder), Figures()
-    system.configure(QUEUES, SEATS, ENTRIES)
+    system.configure(QUEUES, SEATS, ENTRIES, menus=(MENU,))
     try:
         await asyncio.to_thread(system.start)
         load = Load(system, rng)

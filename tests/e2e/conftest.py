@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.e2e.scenes import ENTRIES, QUEUES, SEATS
+from tests.e2e.scenes import ENTRIES, MENU, QUEUES, SEATS
 from tests.support.floor import Floor, floor
 from tests.support.system import System
 
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def center(asterisk_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """Up for all of this folder, with the scenes' directory."""
     system = System(tmp_path_factory.mktemp("center"), asterisk_root=str(asterisk_root))
-    system.configure(QUEUES, SEATS, ENTRIES)
+    system.configure(QUEUES, SEATS, ENTRIES, menus=(MENU,))
     with system.running():
         yield system
 

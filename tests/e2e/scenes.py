@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from acd.core.model import SECOND, Menu, MenuOption, WrapUpEnding, WrapUpRule
+from acd.core.model import SECOND, Destination, Menu, MenuOption, Way, WrapUpEnding, WrapUpRule
 from directory.definitions import EntryPoint
 from tests.support.system import entry, queue, seat
 
@@ -56,7 +56,9 @@ PICK = Scene("pick", 11, {"ring_time": LONG, "wrap_up": None})
 SCENES = (HEAR, NEXT, DECLINE, GIVE_UP, HANG_UP, TIMER, HAND, LOST, DIAL, TOOLS, PICK)
 
 MENU_NUMBER = "3100"
-MENU = Menu("vm-options", (MenuOption("1", NEXT.name), MenuOption("2", HEAR.name)), NEXT.name, timeout=LONG, tries=1)
+TO_NEXT, TO_HEAR = (Destination(Way.QUEUE, scene.name) for scene in (NEXT, HEAR))
+OPTIONS = (MenuOption("1", TO_NEXT), MenuOption("2", TO_HEAR))
+MENU = Menu("options", "vm-options", OPTIONS, TO_NEXT, timeout=LONG, tries=1)
 GREETING = "hello-world"
 
 QUEUES = [queue(scene.name, **scene.queue) for scene in SCENES]

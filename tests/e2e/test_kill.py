@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from acd.core import facts as f
-from acd.core.model import SECOND, Menu, MenuOption, Outcome, SeatState, WrapUpEnding, WrapUpRule
+from acd.core.model import SECOND, Destination, Menu, MenuOption, Outcome, SeatState, Way, WrapUpEnding, WrapUpRule
 from softphone import tones
 from softphone.process import PhoneProcess
 from tests.support.floor import Floor, floor, longest_gap, sides
@@ -22,7 +22,8 @@ SEATS = {"tom": "8001", "rita": "8002", "wendy": "8003", "quinn": "8004"}
 AGENT_TONES = {"tom": 1540, "rita": 1760, "wendy": 1980, "quinn": 2200}
 CALLER_TONES = {"talking": 880, "ringing": 1100, "wrapped": 1320, "queued": 660, "menu": 440}
 GAP_S = 0.1
-MENU = Menu("hello-world", (MenuOption("1", "queued"),), "queued", timeout=LONG, tries=1)
+QUEUED = Destination(Way.QUEUE, "queued")
+MENU = Menu("main", "hello-world", (MenuOption("1", QUEUED),), QUEUED, timeout=LONG, tries=1)
 
 
 async def all_phases(here: Floor) -> tuple[dict[str, PhoneProcess], dict[str, PhoneProcess], dict[str, str]]:
@@ -73,6 +74,7 @@ async def test_nothing_is_lost_or_doubled_and_who_talks_hears_no_gap(tmp_path: P
         [queue(name, ring_time=LONG, wrap_up=by_hand if name == "wrapped" else None) for name in names],
         [seat(name, number, served) for (name, number), served in zip(SEATS.items(), names, strict=True)],
         [*(entry(str(81 + place), name) for place, name in enumerate(names)), entry("85", "queued", menu=MENU)],
+        menus=(MENU,),
     )
     with system.running():
         async with floor(system, tmp_path) as here:
