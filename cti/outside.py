@@ -17,7 +17,7 @@ import structlog
 
 from acd.core.effects import DialOutside, Effect, WantedLeg
 from acd.core.inputs import OfferRefused
-from acd.core.model import SECOND, OfferResult, Outcome
+from acd.core.model import SECOND, OfferResult, Outcome, Route
 from acd.ports import DialPlans
 from cti.ari import AriError, AriLost, path
 from cti.calls import DIAL_MARGIN, Calls, Means
@@ -39,6 +39,12 @@ class _Call:
     heard_by: str
     ringing: bool = False
     early: bool = False
+
+
+def by_address(trunk: Trunk, line: LineLeg) -> LineLeg:
+    """The same call to the carrier's address itself, whatever Asterisk believes of the line."""
+    number = line.endpoint.removeprefix("PJSIP/").partition("@")[0]
+    return LineLeg(f"PJSIP/{trunk.name}/sip:{number}@{trunk.address}", line.variables)
 
 
 class Outside:
@@ -82,32 +88,39 @@ class Outside:
         leg = self._m.legs.get(effect.leg)
         if leg is None or leg.withdrawn:
             return
-        line = await self._line(effect)
-        if line is None:
+        number = await asyncio.to_thread(self._plans.number_of, effect.route.address)
+        try:
+            lines = self._lines(effect.route, number)
+        except CannotDial as error:
+            log.warning("number_not_dialled", leg=effect.leg, line=effect.route.trunk, error=str(error))
             await self._refuse(effect.leg, Outcome.WRONG_NUMBER)
             return
         self._open[effect.leg] = _Call(effect.leg, effect.heard_by)
-        if await self._reach(effect, leg, line):
-            await self._let_hear(effect)
-        else:
-            await self._refuse(effect.leg, Outcome.UNREACHABLE)
+        for line in lines:
+            if await self._reach(effect, leg, line):
+                await self._let_hear(effect)
+                return
+        await self._refuse(effect.leg, Outcome.UNREACHABLE)
 
-    async def _line(self, effect: DialOutside) -> LineLeg | None:
-        """What to dial and to show; None for a number that cannot be."""
-        number = await asyncio.to_thread(self._plans.number_of, effect.route.address)
-        trunk = trunk_named(self._trunks, effect.route.trunk)
-        if trunk is None:
-            log.warning("no_such_line", leg=effect.leg, line=effect.route.trunk)
-            return LineLeg("", {})
-        try:
-            return line_leg(trunk, number, self._region, shown=effect.route.shown)
-        except CannotDial as error:
-            log.warning("number_not_dialled", leg=effect.leg, line=effect.route.trunk, error=str(error))
-            return None
+    def _lines(self, route: Route, number: str) -> list[LineLeg]:
+        """The ways to a number in the order they are tried: the route's line; for help, every line that goes out, and
+        then each by its address, as the dialplan does: one that answers no OPTIONS may carry the call nevertheless.
+
+        Raises CannotDial.
+        """
+        first = trunk_named(self._trunks, route.trunk)
+        if first is None:
+            log.warning("no_such_line", line=route.trunk)
+        named = [(first, line_leg(first, number, self._region, shown=route.shown))] if first is not None else []
+        if not route.emergency:
+            return [line for _, line in named]
+        others = [trunk for trunk in self._trunks if trunk.takes_out and trunk is not first]
+        named += [(trunk, line_leg(trunk, number, self._region, shown=trunk.number)) for trunk in others]
+        return [*(line for _, line in named), *(by_address(trunk, line) for trunk, line in named)]
 
     async def _reach(self, effect: DialOutside, leg: Leg, line: LineLeg) -> bool:
         """False when there is no line: Asterisk answers 500 to a channel that cannot be, and no event comes."""
-        if not line.endpoint or not (effect.route.emergency or await self._lives(effect.route.trunk)):
+        if not (effect.route.emergency or await self._lives(effect.route.trunk)):
             return False
         named = {"RINGSIDE_ITEM": effect.item, "RINGSIDE_OFFER": effect.leg}
         limit = max(1, (effect.expires_at - self._m.now() + DIAL_MARGIN) // SECOND)
