@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from acd.core.effects import Effect, WantedLeg
+from acd.core.effects import Connect, Effect, WantedLeg
 from acd.core.inputs import (
     CallEntered,
     DigitPressed,
@@ -249,8 +249,11 @@ class AsteriskTelephony:
         for given in inputs:
             await self._submit(given, via="reconcile")
         await self._calls.take_up(wanted)
-        self._calls.perform(effects)  # and hold against Asterisk at once: what is under way is no difference
-        await self._reconciler.heal(wanted, channels, bridges, [], at_once=True)
+        self._calls.perform(effects)
+        moving = frozenset(
+            leg for effect in effects if isinstance(effect, Connect) for leg in (effect.leg, effect.seat_leg)
+        )
+        await self._reconciler.heal(wanted, channels, bridges, [], at_once=True, passing=moving)
         buffered, self._buffer = self._buffer, None
         for event in buffered:
             self._take(event)
