@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 
 from acd.core import inputs as i
 from acd.core.model import SECOND, EntryPlan, MediumDef, Presence, QueueDef, SeatProfile, SeatQueue, StatusDef
@@ -129,6 +130,81 @@ def test_extensions_are_added_given_and_taken_back(center: Settings, capsys: pyt
     pool = {row["number"]: row["seat"] for row in listed(capsys, "extension", "list")}
     assert (pool["8001"], pool["8002"], pool["8100"]) == ("agent-8002", "", "")
     assert told(capsys, "extension", "password", "8100").strip() != first
+
+
+# --- the directory, callers and prompts --------------------------------------------------------------------------
+
+
+def test_a_document_is_exported_tried_and_applied(
+    center: Settings, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    given = json.loads(told(capsys, "config", "export"))
+    given["trunks"] = [{"id": "carrier", "name": "電信", "address": "192.0.2.1", "username": "u", "password": "s3cret"}]
+    given["codes"] = [{"id": "9", "name": "外線", "trunk": "carrier", "default": True}]
+    file = tmp_path / "directory.json"
+    file.write_text(json.dumps(given))
+    assert "nothing was changed" in told(capsys, "config", "apply", str(file), "--dry-run")
+    assert json.loads(told(capsys, "config", "export"))["trunks"] == []
+    rows = [(row["section"], row["id"], row["what"]) for row in listed(capsys, "config", "apply", str(file))]
+    assert rows == [("trunks", "carrier", "added"), ("codes", "9", "added"), ("trunks", "carrier", "password")]
+    assert "s3cret" not in told(capsys, "config", "export")
+    assert "s3cret" not in (center.data_dir / "ringside.db").read_bytes().decode("latin-1")
+    told(capsys, "config", "check")
+    file.write_text("{")
+    told(capsys, "config", "apply", str(file), code=Exit.USAGE)
+    file.write_text(json.dumps({"queues": []}))
+    told(capsys, "config", "apply", str(file), code=Exit.REFUSED)
+
+
+def test_who_serves_shows_the_path_and_the_seats(items: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    text = told(capsys, "who-serves", "--entry", "81", "--caller", "0912345678", "--at", "Sun 20:05")
+    assert re.search(r"1 → queue service", text)
+    assert "hears hello" in text
+    text = told(capsys, "who-serves", "--entry", "81", "--keys", "2")
+    assert "queue sales" in text
+    assert "queue service" not in text
+    assert re.search(r"bob: ", text)
+    assert "佇列 sales" in told(capsys, "--lang", "zh-TW", "who-serves", "--entry", "82")
+    told(capsys, "who-serves", "--entry", "99", code=Exit.UNKNOWN)
+    told(capsys, "who-serves", "--entry", "81", "--at", "soon", code=Exit.USAGE)
+
+
+def test_callers_are_blocked_and_vips_named(center: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    told(capsys, "blacklist", "add", "0912345678", "--reason", "rude")
+    (row,) = listed(capsys, "blacklist", "list")
+    assert (row["number"], row["until"] - row["at"], row["via"]) == ("+886912345678", 24 * 3600 * SECOND, "cli")
+    assert "blacklisted" in told(capsys, "who-serves", "--entry", "81", "--caller", "0912345678")
+    told(capsys, "blacklist", "remove", "+886912345678")
+    told(capsys, "blacklist", "remove", "+886912345678", code=Exit.UNKNOWN)
+    told(capsys, "blacklist", "add", "12", code=Exit.REFUSED)
+    told(capsys, "vip", "set", "0912345678", "60")
+    assert [row["priority"] for row in listed(capsys, "vip", "list")] == [60]
+
+
+def test_prompts_are_added_listed_and_removed(
+    center: Settings, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "..;welcome.wav"
+    soundfile.write(file, [0.3, -0.3] * 8000, 16_000)
+    plays = told(capsys, "prompt", "add", str(file)).strip()
+    (row,) = listed(capsys, "prompt", "list")
+    assert (row["plays"], row["name"], row["length"]) == (plays, "..;welcome", SECOND)
+    told(capsys, "prompt", "remove", plays)
+    assert listed(capsys, "prompt", "list") == []
+    told(capsys, "prompt", "add", str(tmp_path / "nothing.wav"), code=Exit.FAILED)
+    file.write_bytes(b"#!/bin/sh")
+    told(capsys, "prompt", "add", str(file), code=Exit.REFUSED)
+
+
+def test_numbers_outside_are_denied_before_anybody_is_asked(
+    center: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(capsys, "seat", "dial-class", "agent-8002", "")
+    told(capsys, "seat", "dial-class", "agent-8002", "everything", code=Exit.REFUSED)
+    assert main(["seat", "dial", "agent-8002", "0912345678"]) == Exit.REFUSED
+    assert "no_line" in capsys.readouterr().err, "the demo has no carrier"
+    told(capsys, "call", "transfer", "agent-8001", "i1", "entry", "99", code=Exit.UNKNOWN)
+    assert main(["extension", "move", "8001", "agent-8002"]) == Exit.OK
 
 
 def test_a_command_to_an_engine_that_is_away_says_so(
