@@ -165,7 +165,13 @@ class EngineProcess:
         )
         self._agi = AgiServer(self._asterisk, self.runtime, plans, trunks=lambda: self._part.trunks)
         self._telephony = AsteriskTelephony(
-            self._asterisk, self.runtime, plans, self._book, dial_plans, on_replaced=self._stepping_down.set
+            self._asterisk,
+            self.runtime,
+            plans,
+            self._book,
+            dial_plans,
+            on_replaced=self._stepping_down.set,
+            trunks=lambda: self._part.trunks,
         )
         self._hours = HoursKeeper(self._database, self.runtime)
         self._provisioned: dict[str, Extension] = {}
@@ -291,11 +297,14 @@ class EngineProcess:
             part = read_part(self._database, self._settings, self._secrets)
             if part == self._taken_up:
                 return
-            AsteriskProcess(asterisk_settings(self._settings, self._secrets, part)).refresh()
+            settings = asterisk_settings(self._settings, self._secrets, part)
+            AsteriskProcess(settings).refresh()
         except (BadSettings, AsteriskStale, AsteriskFailed) as error:
             log.warning("lines_not_taken_up", error=str(error))
             return
         self._part = self._taken_up = part
+        self._asterisk = settings
+        self._telephony.take_up(settings)
 
     def _wanted_extensions(self) -> dict[str, Extension]:
         with self._database.read() as session:

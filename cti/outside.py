@@ -22,7 +22,7 @@ from acd.ports import DialPlans
 from cti.ari import AriError, AriLost, path
 from cti.calls import DIAL_MARGIN, Calls, Means
 from cti.commands import quietly
-from cti.config import Trunk
+from cti.config import AsteriskSettings, Trunk
 from cti.dialling import CannotDial, LineLeg, line_leg, trunk_named
 from cti.lanes import Work
 from cti.legs import Leg, Role
@@ -50,10 +50,11 @@ def by_address(trunk: Trunk, line: LineLeg) -> LineLeg:
 class Outside:
     """Carries out DialOutside."""
 
-    def __init__(self, means: Means, calls: Calls, dial_plans: DialPlans, trunks: Sequence[Trunk], region: str) -> None:
-        """`region`: in which numbers without a country are read (ISO 3166)."""
-        self._m, self._calls, self._plans = means, calls, dial_plans
-        self._trunks, self._region = trunks, region
+    def __init__(
+        self, means: Means, calls: Calls, dial_plans: DialPlans, settings: Callable[[], AsteriskSettings]
+    ) -> None:
+        """`settings` gives what holds now: lines change while calls go on."""
+        self._m, self._calls, self._plans, self._settings = means, calls, dial_plans, settings
         self._tones = calls.conversations.tones
         self._open: dict[str, _Call] = {}
         self.rows: Mapping[type[Effect], Callable[[Any], tuple[str, Work] | None]] = {DialOutside: self._dial}
@@ -108,14 +109,15 @@ class Outside:
 
         Raises CannotDial.
         """
-        first = trunk_named(self._trunks, route.trunk)
+        settings = self._settings()
+        region, first = settings.default_region, trunk_named(settings.trunks, route.trunk)
         if first is None:
             log.warning("no_such_line", line=route.trunk)
-        named = [(first, line_leg(first, number, self._region, shown=route.shown))] if first is not None else []
+        named = [(first, line_leg(first, number, region, shown=route.shown))] if first is not None else []
         if not route.emergency:
             return [line for _, line in named]
-        others = [trunk for trunk in self._trunks if trunk.takes_out and trunk is not first]
-        named += [(trunk, line_leg(trunk, number, self._region, shown=trunk.number)) for trunk in others]
+        others = [trunk for trunk in settings.trunks if trunk.takes_out and trunk is not first]
+        named += [(trunk, line_leg(trunk, number, region, shown=trunk.number)) for trunk in others]
         return [*(line for _, line in named), *(by_address(trunk, line) for trunk, line in named)]
 
     async def _reach(self, effect: DialOutside, leg: Leg, line: LineLeg) -> bool:

@@ -63,14 +63,13 @@ class Referring:
         direct: DirectCalls,
         dial_plans: DialPlans,
         entry_plans: EntryPlans,
-        settings: AsteriskSettings,
+        settings: Callable[[], AsteriskSettings],
         ask: Answer,
     ) -> None:
+        """`settings` gives what holds now: entry numbers and short codes change while calls go on."""
         self._m, self._direct, self._ask = means, direct, ask
         self._dial_plans, self._entry_plans = dial_plans, entry_plans
-        self._entries = frozenset(settings.entries)
-        self._short_codes = dict(settings.short_codes)
-        self._region = settings.default_region
+        self._settings = settings
         self._leaving: dict[str, asyncio.Event] = {}
 
     def asked(self, given: Referred) -> None:
@@ -138,10 +137,11 @@ class Referring:
         if not _NUMBER.fullmatch(text):
             log.info("transfer_to_no_number", leg=leg.id)
             return None
-        number = self._short_codes.get(text, text)
+        settings = self._settings()
+        number = dict(settings.short_codes).get(text, text)
         if seat := self._m.legs.seats.seat_of(number):
             return Asked(Target(TargetKind.SEAT, seat))
-        if number in self._entries:
+        if number in settings.entries:
             return await self._entry(leg, number)
         if await self._direct.is_extension(number):
             return Asked(Target(TargetKind.EXTENSION, number))
@@ -153,7 +153,9 @@ class Referring:
 
     async def _entry(self, leg: Leg, number: str) -> Asked | None:
         """An entry point's plan for the customer, as if he had called it."""
-        seen = AddressSeen(number, caller_number(*await self._customer(leg), self._region), called=number)
+        seen = AddressSeen(
+            number, caller_number(*await self._customer(leg), self._settings().default_region), called=number
+        )
         plan = await asyncio.to_thread(self._entry_plans.plan, seen)
         return Asked(Target(TargetKind.ENTRY, number), plan=plan) if plan is not None else None
 

@@ -34,7 +34,7 @@ from acd.core.reply import Code, Done, Refused, Reply
 from acd.ports import AddressSeen, DialPlans, Engine, EntryPlans, Fenced
 from cti.ari import Ari, AriAddress, AriError, AriHooks, AriLost, Event
 from cti.calls import Calls
-from cti.config import AsteriskSettings
+from cti.config import AsteriskSettings, Trunk
 from cti.direct import DirectCalls
 from cti.lanes import Lanes
 from cti.legs import Legs, Role, Seats
@@ -100,8 +100,12 @@ class AsteriskTelephony:
         *,
         on_replaced: Callable[[], None] = lambda: None,
         manager: Manager | None = None,
+        trunks: Callable[[], Sequence[Trunk]] | None = None,
     ) -> None:
-        """`on_replaced` is called when another engine took the ARI application over: this one must stand down."""
+        """`on_replaced` is called when another engine took the ARI application over: this one must stand down.
+
+        `trunks`: the lines as they are now, for one added while we run; without it those of the settings.
+        """
         self.settings = settings
         self._engine, self._plans, self._seats = engine, plans, seats
         self._on_replaced = on_replaced
@@ -127,8 +131,8 @@ class AsteriskTelephony:
         )
         self._calls = Calls(means)
         self._direct = DirectCalls(means, self._calls, dial_plans)
-        self._outside = Outside(means, self._calls, dial_plans, settings.trunks, settings.default_region)
-        self._referring = Referring(means, self._direct, dial_plans, plans, settings, self._by_phone)
+        self._outside = Outside(means, self._calls, dial_plans, lambda: self.settings)
+        self._referring = Referring(means, self._direct, dial_plans, plans, lambda: self.settings, self._by_phone)
         self._calls.take_over({**self._outside.rows, **Speech(means).rows})
         self._reconciler = Reconciler(
             settings,
@@ -185,6 +189,10 @@ class AsteriskTelephony:
         await self._commands.close()
         await self._inputs.close()
         await self._own_manager.close()
+
+    def take_up(self, settings: AsteriskSettings) -> None:
+        """Lines, entry numbers and short codes that changed while calls go on; addresses and passwords stay."""
+        self.settings = settings
 
     def perform(self, effects: Sequence[Effect]) -> None:
         """Take effects from the engine. Without a settled connection they wait, or are derived again later."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,7 +98,7 @@ async def phones(s: Switch) -> AsyncIterator[SipUa]:
 
 def someone(port: int) -> Awaitable[PhoneProcess]:
     """A telephone behind the carrier, with sound."""
-    more = {"address": THERE, "local_port": port}
+    more: dict[str, Any] = {"address": THERE, "local_port": port}
     return PhoneProcess.start("far", register=False, tone=FAR, listen=True, tones=TONES, **more)
 
 
@@ -476,3 +477,16 @@ async def test_help_is_called_by_another_line_where_the_first_is_dead(box: Aster
 async def _offline(s: Switch) -> bool:
     async with Ami(s.box.settings) as ami:
         return (await states(ami, s.box.settings.trunks))["dead"].answers is False
+
+
+async def test_a_line_that_is_new_is_taken_up_while_calls_go_on(box: AsteriskProcess, port: int) -> None:
+    async with switch(box) as s, carrier(box, port) as far:
+        known = s.telephony.settings
+        s.telephony.take_up(replace(known, trunks=()))
+        s.perform(outside(s, "out-11"))
+        assert (await s.input(OfferRefused)).outcome is Outcome.UNREACHABLE
+        s.telephony.take_up(known)
+        s.perform(outside(s, "out-12"))
+        (await far.rings()).decline(486)
+        assert (await s.input(OfferRefused, 2)).outcome is Outcome.BUSY
+        await s.empty()

@@ -233,7 +233,7 @@ def _joined(s: Switch, given: PhonesJoined) -> Reply:
 
 async def test_with_replaces_the_number_called_outside_gets_the_customer(box: AsteriskProcess, port: int) -> None:
     async with switch(box) as s, talk(s) as t:
-        more = {"address": THERE, "local_port": port}
+        more: dict[str, Any] = {"address": THERE, "local_port": port}
         async with await PhoneProcess.start("far", register=False, tone=FAR, listen=True, tones=TONES, **more) as far:
             s.core.answers[OutboundAsked] = lambda _: Done("item-2")
             await t.amy.hold(t.call)
