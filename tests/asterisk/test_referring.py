@@ -326,3 +326,29 @@ async def test_a_phones_attended_transfer_joins_customer_and_colleague(box: Aste
         await bob.expect("ended", call=ring.call)
         await c.empty()
         assert c.repairs() == {}
+
+
+async def test_a_phones_attended_transfer_joins_two_customers(box: AsteriskProcess, port: int) -> None:
+    more: dict[str, Any] = {"address": THERE, "local_port": port, "tone": FAR, "listen": True, "tones": TONES}
+    async with (
+        center(box) as c,
+        served(c) as (amy, call, caller, callers_call),
+        await PhoneProcess.start("far", register=False, **more) as far,
+    ):
+        await amy.hold(call)
+        second = await amy.call("90223456789")
+        ring = await far.expect("incoming")
+        await far.answer(ring.call)
+        await c.fact(f.CustomerAnswered)
+        await amy.until_hears(FAR, call=second)
+        await amy.do("join", call=call, other=second)
+        assert (await amy.expect("transfer", call=call, final=True))["code"] == TAKEN
+        await amy.expect("ended", call=call)
+        await amy.expect("ended", call=second)
+        await caller.until_hears(FAR, absent=(AMY,), call=callers_call)
+        await far.until_hears(CALLER, absent=(AMY,), call=ring.call)
+        await far.hang_up(ring.call)
+        await c.fact(f.Ended, 2)
+        await caller.expect("ended", call=callers_call)
+        await c.empty()
+        assert c.repairs() == {}
