@@ -165,13 +165,7 @@ class EngineProcess:
         )
         self._agi = AgiServer(self._asterisk, self.runtime, plans, trunks=lambda: self._part.trunks)
         self._telephony = AsteriskTelephony(
-            self._asterisk,
-            self.runtime,
-            plans,
-            self._book,
-            dial_plans,
-            on_replaced=self._stepping_down.set,
-            trunks=lambda: self._part.trunks,
+            self._asterisk, self.runtime, plans, self._book, dial_plans, on_replaced=self._stepping_down.set
         )
         self._hours = HoursKeeper(self._database, self.runtime)
         self._provisioned: dict[str, Extension] = {}

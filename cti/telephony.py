@@ -34,7 +34,7 @@ from acd.core.reply import Code, Done, Refused, Reply
 from acd.ports import AddressSeen, DialPlans, Engine, EntryPlans, Fenced
 from cti.ari import Ari, AriAddress, AriError, AriHooks, AriLost, Event
 from cti.calls import Calls
-from cti.config import AsteriskSettings, Trunk
+from cti.config import AsteriskSettings
 from cti.direct import DirectCalls
 from cti.lanes import Lanes
 from cti.legs import Legs, Role, Seats
@@ -100,12 +100,8 @@ class AsteriskTelephony:
         *,
         on_replaced: Callable[[], None] = lambda: None,
         manager: Manager | None = None,
-        trunks: Callable[[], Sequence[Trunk]] | None = None,
     ) -> None:
-        """`on_replaced` is called when another engine took the ARI application over: this one must stand down.
-
-        `trunks`: the lines as they are now, for one added while we run; without it those of the settings.
-        """
+        """`on_replaced` is called when another engine took the ARI application over: this one must stand down."""
         self.settings = settings
         self._engine, self._plans, self._seats = engine, plans, seats
         self._on_replaced = on_replaced
