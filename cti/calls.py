@@ -106,9 +106,12 @@ class Calls:
             await self._m.submit(PromptEnded(effect.item, effect.token, played=False))
 
     async def _end_music(self, leg: str) -> None:
-        """Who waited with music and is led on (a key pressed, the longest wait over) has left his queue."""
+        """Who waited with music and is led on (a key pressed, the longest wait over) has left his queue.
+
+        One who is on hold in a conversation keeps his music, whatever is recorded of it.
+        """
         known = self._m.legs.get(leg)
-        if known is not None:
+        if known is not None and known.waiting:
             await self.places.unhold(known)
 
     async def _plays(self, token: str) -> bool:

@@ -53,7 +53,8 @@ async def test_hold_and_resume_twice_each_with_music(box: AsteriskProcess) -> No
     async with stage(box, "amy") as s:
         await s.talk(recorded=True)
         for music in ("default", "no-such-class"):
-            s.do(e.Hold("i1", s.customer, music))
+            s.do(e.Hold("i1", s.customer, music), e.StartRecording("i1", s.customer, "i1-r"))
+            await s.telephony._commands.idle()
             await s.hear(customer=[MUSIC], amy=[])
             s.do(e.Join("i1", s.customer, "o1-b"))
             await s.hear(customer=[AMY], amy=[CUSTOMER])
