@@ -63,6 +63,7 @@ class Step(StrEnum):
     CUSTOMER_LEAVES = "the customer hangs up"
     SEAT_LEAVES = "the agent hangs up"
     OTHER_LEAVES = "the third party hangs up"
+    KILL = "the engine is killed, the next one goes on"
 
 
 MOVE_STEPS: Mapping[Step, Move] = {
@@ -202,6 +203,7 @@ _OTHER_STEPS: Mapping[Step, Callable[[Scene], Scene]] = {
     Step.WHISPER: lambda scene: replace(scene, watching=Step.WHISPER),
     Step.JOIN: lambda scene: replace(scene, watching=Step.JOIN),
     Step.UNWATCH: lambda scene: replace(scene, watching=None),
+    Step.KILL: lambda scene: scene,
     Step.TAKE_OVER: lambda scene: replace(
         scene, shape=Shape.TALK, owner=Robot.SUP, other=None, watching=None, met=(*scene.met, Robot.SUP)
     ),
@@ -372,3 +374,101 @@ def cells() -> tuple[Cell, ...]:
 def one_of_each() -> tuple[Cell, ...]:
     """The first cell of each kind."""
     return tuple({cell.kind: cell for cell in reversed(cells())}.values())[::-1]
+
+
+def killed_cells() -> tuple[Cell, ...]:
+    """Each shape with the engine killed in it (kill -9): everybody goes on hearing whom he heard."""
+    shapes = [(f"{shape}", (Step.CALL, *path)) for shape, path in PATHS.items()]
+    shapes += [("dialling", (Step.DIAL_RING,)), ("outbound talk", (Step.DIAL,)), ("waiting again", WAITING_AGAIN)]
+    shapes += [(str(mode), (Step.CALL, mode)) for mode in (Step.LISTEN, Step.WHISPER, Step.JOIN)]
+    return tuple(Cell("kill -9", name, _closed((*steps, Step.KILL))) for name, steps in shapes)
+
+
+WAITING_AGAIN = (Step.CALL, Step.BLIND_SEAT, Step.DECLINE)
+
+
+# --- random walks ----------------------------------------------------------------------------------------------------
+
+MOST_STEPS = 9
+STAYING_PERCENT = 80
+"""So often nobody leaves where something else may be done: walks get somewhere."""
+LISTENED = frozenset({Shape.TALK, Shape.HELD, Shape.CONSULT, Shape.THREE_WAY})
+INVITING = frozenset({Shape.TALK, Shape.HELD})
+
+
+def possible(scene: Scene) -> tuple[Step, ...]:
+    """What may be done next, of what leads to one certain scene."""
+    if scene.shape is Shape.NONE and scene.customer is None:
+        return (Step.CALL, Step.CALL, Step.DIAL, Step.DIAL_RING)
+    if scene.shape is Shape.NONE:
+        return (Step.ANSWER if scene.rung is not None else Step.AGAIN, Step.CUSTOMER_LEAVES)
+    return tuple(step for step in Step if _fits(scene, step))
+
+
+def _fits(scene: Scene, step: Step) -> bool:
+    if step in MOVE_STEPS:
+        return (scene.shape, MOVE_STEPS[step]) in MOVES and _keeps_watch(scene, step)
+    if step in LEAVE_STEPS:
+        return (scene.shape, LEAVE_STEPS[step]) in LEAVES and _keeps_watch(scene, step)
+    if step in INVITED:
+        return _invitable(scene, step)
+    rule = _RULES.get(step)
+    return rule is not None and rule(scene)
+
+
+def _keeps_watch(scene: Scene, step: Step) -> bool:
+    """A supervisor needs an agent to watch; a third party without a seat is none. Nobody whispers to a whisperer."""
+    if scene.watching is None:
+        return True
+    if step is Step.COACH:
+        return scene.watching is Step.LISTEN
+    owner_goes = step in (Step.COMPLETE, Step.SEAT_LEAVES)
+    if owner_goes and LEAVES.get((scene.shape, Who.SEAT)) is not Aftermath.END:
+        return scene.other in SEATS and scene.shape is not Shape.RINGING
+    return True
+
+
+def _invitable(scene: Scene, step: Step) -> bool:
+    """Who is in the conversation, or in wrap-up from it, is not asked again."""
+    robot, shape = INVITED[step]
+    if scene.shape not in INVITING or robot in (scene.owner, scene.customer) or robot in scene.met:
+        return False
+    if step is Step.PHONE_BLIND:
+        return scene.shape is Shape.TALK and scene.watching is None
+    return scene.watching is None or shape is not Shape.BLIND
+
+
+def _may_be_turned_down(scene: Scene) -> bool:
+    """Where a blind transfer fails he waits for amy; where he was with others before, another queue has him."""
+    return scene.shape is Shape.RINGING or (
+        scene.shape is Shape.BLIND and scene.met == (Robot.AMY,) and scene.customer is Robot.CUSTOMER
+    )
+
+
+def _is_fresh(scene: Scene) -> bool:
+    return scene.shape is Shape.TALK and scene.met == (Robot.AMY,) and scene.watching is None
+
+
+_RULES: Mapping[Step, Callable[[Scene], bool]] = {
+    Step.ANSWER: lambda scene: scene.shape in (Shape.RINGING, Shape.BLIND),
+    Step.DECLINE: _may_be_turned_down,
+    Step.PHONE_ATTENDED: _is_fresh,
+    Step.BLIND_QUEUE: _is_fresh,
+    Step.BLIND_ENTRY: _is_fresh,
+    Step.LISTEN: lambda scene: scene.shape in LISTENED and scene.watching is not Step.LISTEN,
+    Step.WHISPER: lambda scene: scene.shape in LISTENED and scene.watching is not Step.WHISPER,
+    Step.JOIN: lambda scene: scene.shape in LISTENED and scene.watching is not Step.JOIN,
+    Step.UNWATCH: lambda scene: scene.watching is not None,
+}
+
+
+def random_cell(number: int, choose: Callable[[int], int]) -> Cell:
+    """A random walk over shapes that ends; `choose(n)` gives a whole number below n."""
+    scene, steps = Scene(), list[Step]()
+    while not steps or not (_ended(scene) or len(steps) >= MOST_STEPS):
+        fitting = possible(scene)
+        staying = tuple(step for step in fitting if step not in LEAVE_STEPS) or fitting
+        chosen = staying if choose(100) < STAYING_PERCENT else fitting
+        steps.append(chosen[choose(len(chosen))])
+        scene = after(scene, steps[-1])
+    return Cell("random", str(number), _closed(tuple(steps)))

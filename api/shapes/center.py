@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from sqlalchemy.orm import Session
 
@@ -44,58 +43,86 @@ from softphone.process import PhoneProcess
 from storage.bus import UnixClient
 from storage.settings import Secrets, Settings, load_secrets
 
-FIRST, SECOND_QUEUE = "shapes-first", "shapes-second"
 RESTING = "shapes_resting"
-RING_TIME = 4 * SECOND
-CARRIERS: Mapping[Robot, str] = {Robot.OUT: "127.0.0.2", Robot.FAR: "127.0.0.3"}
-FAR_CODE = "92"
-
-NAMES = Names(
-    entry="7701",
-    second_queue=SECOND_QUEUE,
-    second_entry="7702",
-    seats={Robot.AMY: "shapes-amy", Robot.BOB: "shapes-bob", Robot.SUP: "shapes-sup"},
-    extensions={Robot.AMY: "7711", Robot.BOB: "7712", Robot.SUP: "7713", Robot.DESK: "7714"},
-    numbers={Robot.OUT: "0223456789", Robot.FAR: f"{FAR_CODE}0223456780"},
-    resting=RESTING,
-)
+RING_TIME = 8 * SECOND
+"""Longer than an engine takes to come back (2.7 s at worst), short enough to wait for its end."""
+CARRIERS = (Robot.OUT, Robot.FAR)
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
-    """Where the two carriers listen."""
+class Cast:
+    """One set of robots with their own part of the directory; several may play beside one another."""
 
-    out: int
-    far: int
+    number: int
+    ports: Mapping[Robot, int]
+
+    @property
+    def names(self) -> Names:
+        """What they are called."""
+        mark, tens = f"shapes{self.number}", 7700 + 20 * self.number
+        return Names(
+            entry=str(tens + 1),
+            second_queue=f"{mark}-second",
+            second_entry=str(tens + 2),
+            seats={Robot.AMY: f"{mark}-amy", Robot.BOB: f"{mark}-bob", Robot.SUP: f"{mark}-sup"},
+            extensions={
+                Robot.AMY: str(tens + 11),
+                Robot.BOB: str(tens + 12),
+                Robot.SUP: str(tens + 13),
+                Robot.DESK: str(tens + 14),
+            },
+            numbers={robot: f"{self.code(robot)}022345678{self.number}" for robot in CARRIERS},
+            resting=RESTING,
+        )
+
+    @property
+    def first_queue(self) -> str:
+        return f"shapes{self.number}-first"
+
+    def address(self, robot: Robot) -> str:
+        """A carrier's own loopback address."""
+        return f"127.0.{1 + self.number}.{2 + CARRIERS.index(robot)}"
+
+    def code(self, robot: Robot) -> str:
+        """The outbound code of a carrier's line."""
+        return f"9{2 * self.number + CARRIERS.index(robot)}"
+
+    def trunk(self, robot: Robot) -> str:
+        """The id of a carrier's line."""
+        return f"shapes{self.number}-{robot}"
 
 
-def free_ports() -> Ports:
-    """Two of the upper ones; the carriers have addresses of their own, so hardly anybody is there."""
-    chance = random.SystemRandom()
-    return Ports(*chance.sample(range(41_000, 48_000, 10), 2))
+def casts(count: int = 1) -> list[Cast]:
+    """So many casts. Their carriers' ports are upper ones at addresses of their own, so hardly anybody is there."""
+    ports = random.SystemRandom().sample(range(41_000, 48_000, 10), 2 * count)
+    return [Cast(n, dict(zip(CARRIERS, ports[2 * n : 2 * n + 2], strict=True))) for n in range(count)]
 
 
-def write_directory(session: Session, ports: Ports, key: bytes) -> None:
+def write_directory(session: Session, wanted: Sequence[Cast], key: bytes) -> None:
     """Queues, seats, extensions, lines, numbers. On a directory that has the basics."""
-    wrap_up = WrapUpRule(WrapUpEnding.BY_HAND)
     names = (("zh-TW", "待命"), ("zh-CN", "待命"), ("en", "For colleagues"))
     service.put_status(session, StatusDef(RESTING, Presence.VOICE, names, False, True, True, True))
-    for queue in (FIRST, SECOND_QUEUE):
-        service.put_queue(session, QueueDef(queue, queue, ring_time=RING_TIME, wrap_up=wrap_up))
-    for trunk, robot, port in (("shapes-out", Robot.OUT, ports.out), ("shapes-far", Robot.FAR, ports.far)):
-        changes.put_trunk(session, Trunk(trunk, trunk, f"{CARRIERS[robot]}:{port}", number="+886233330000"), key)
-    changes.put_code(session, OutboundCode("91", "first line", "shapes-out", queue=FIRST, default=True))
-    changes.put_code(session, OutboundCode(FAR_CODE, "second line", "shapes-far", queue=FIRST))
     changes.put_dial_class(session, DialClass("shapes", "shapes", allow=("TW",)))
-    for extension in NAMES.extensions.values():
+    for cast in wanted:
+        _write_cast(session, cast, key)
+
+
+def _write_cast(session: Session, cast: Cast, key: bytes) -> None:
+    called, wrap_up = cast.names, WrapUpRule(WrapUpEnding.BY_HAND)
+    for queue in (cast.first_queue, called.second_queue):
+        service.put_queue(session, QueueDef(queue, queue, ring_time=RING_TIME, wrap_up=wrap_up))
+    for robot in CARRIERS:
+        trunk, address = cast.trunk(robot), f"{cast.address(robot)}:{cast.ports[robot]}"
+        changes.put_trunk(session, Trunk(trunk, trunk, address, number="+886233330000"), key)
+        changes.put_code(session, OutboundCode(cast.code(robot), trunk, trunk, queue=cast.first_queue))
+    for extension in called.extensions.values():
         service.create_extension(session, extension)
-    for robot, seat in NAMES.seats.items():
-        queue = FIRST if robot is Robot.AMY else SECOND_QUEUE
-        profile = SeatProfile(seat, NAMES.extensions[robot], (SeatQueue(queue),))
-        service.create_seat(session, profile, seat.removeprefix("shapes-").title())
+    for robot, seat in called.seats.items():
+        queue = cast.first_queue if robot is Robot.AMY else called.second_queue
+        service.create_seat(session, SeatProfile(seat, called.extensions[robot], (SeatQueue(queue),)), seat.title())
         service.set_dial_class(session, seat, "shapes")
-    service.put_entry_point(session, EntryPoint(NAMES.entry, "shapes", FIRST))
-    service.put_entry_point(session, EntryPoint(NAMES.second_entry, "shapes second", SECOND_QUEUE))
+    service.put_entry_point(session, EntryPoint(called.entry, called.entry, cast.first_queue))
+    service.put_entry_point(session, EntryPoint(called.second_entry, called.second_entry, called.second_queue))
 
 
 class RunningSystem:
@@ -144,43 +171,37 @@ def phone_passwords(settings: Settings, secrets: Secrets) -> Mapping[str, str]:
 
 
 @asynccontextmanager
-async def robots(
-    settings: Settings, ports: Ports, folder: Path | None = None
-) -> AsyncIterator[Mapping[Robot, PhoneProcess]]:
-    """Every robot's phone, registered where it has an extension; what each hears goes into `folder`."""
+async def robots(settings: Settings, cast: Cast) -> AsyncIterator[Mapping[Robot, PhoneProcess]]:
+    """Every robot's phone, registered where it has an extension."""
     server = f"{settings.sip_host}:{settings.sip_port}"
     known = await asyncio.to_thread(phone_passwords, settings, load_secrets(settings))
     async with AsyncExitStack() as stack:
 
         async def start(robot: Robot) -> PhoneProcess:
-            record = folder / f"{robot}.wav" if folder is not None else None
-            phone = await _phone(robot, server, known, ports, record)
-            return await stack.enter_async_context(phone)
+            return await stack.enter_async_context(await _phone(robot, cast, server, known))
 
         phones = await asyncio.gather(*(start(robot) for robot in Robot))
         yield dict(zip(Robot, phones, strict=True))
 
 
-def _phone(
-    robot: Robot, server: str, known: Mapping[str, str], ports: Ports, record: Path | None
-) -> Awaitable[PhoneProcess]:
+def _phone(robot: Robot, cast: Cast, server: str, known: Mapping[str, str]) -> Awaitable[PhoneProcess]:
     tone = TONES[robot]
     if robot in CARRIERS:
-        port = ports.out if robot is Robot.OUT else ports.far
-        return PhoneProcess.start(
-            robot, register=False, tone=tone, record=record, address=CARRIERS[robot], local_port=port
-        )
+        address, port = cast.address(robot), cast.ports[robot]
+        return PhoneProcess.start(robot, register=False, tone=tone, address=address, local_port=port)
     if robot is Robot.CUSTOMER:
-        return PhoneProcess.start("0912345678", server=server, register=False, tone=tone, record=record)
-    extension = NAMES.extensions[robot]
-    return PhoneProcess.start(extension, server=server, password=known[extension], tone=tone, record=record)
+        return PhoneProcess.start(f"091234567{cast.number}", server=server, register=False, tone=tone)
+    extension = cast.names.extensions[robot]
+    return PhoneProcess.start(extension, server=server, password=known[extension], tone=tone)
 
 
-async def sign_in(ground: RunningSystem, until: Callable[[Callable[[], bool], str], Awaitable[None]]) -> None:
+async def sign_in(
+    ground: RunningSystem, called: Names, until: Callable[[Callable[[], bool], str], Awaitable[None]]
+) -> None:
     """Amy takes calls, the others only what colleagues give; waits until each phone is known."""
-    for robot, seat in NAMES.seats.items():
+    for robot, seat in called.seats.items():
         await until(lambda seat=seat: ground.state().seats[seat].reachable, f"{seat}'s phone is known")  # type: ignore[misc]
-        status = NAMES.ready if robot is Robot.AMY else NAMES.resting
+        status = called.ready if robot is Robot.AMY else called.resting
         for given in (SeatSignedIn(seat, "robot"), StatusChosen(seat, Presence.VOICE, status)):
             reply = await ground.submit(given, seat, "phone")
             assert not isinstance(reply, Refused), f"{seat}: {reply.say}"

@@ -130,8 +130,18 @@ class Played:
 class Stage:
     """Robots at a running system. One cell at a time; `clear` after each."""
 
-    def __init__(self, ground: Ground, robots: Mapping[Robot, PhoneProcess], names: Names) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        robots: Mapping[Robot, PhoneProcess],
+        names: Names,
+        *,
+        kill: Callable[[], Awaitable[None]] | None = None,
+        talk_s: float = TALK_S,
+    ) -> None:
+        """`kill` kills the engine and comes back when the next one is in line; without it no cell may have KILL."""
         self._ground, self._robots, self._names = ground, robots, names
+        self._kill, self._talk_s = kill, talk_s
         self._item = ""
         self._scene = Scene()
         self._marks: dict[Robot, int] = {}
@@ -150,7 +160,7 @@ class Stage:
                 heard = await self._listen(wanted)
             except (AssertionError, TimeoutError) as error:
                 raise StageFailed(f"{cell.id}: at «{step}» (wanted {wanted}): {error}") from error
-            await asyncio.sleep(TALK_S if heard else 0)
+            await asyncio.sleep(self._talk_s if heard else 0)
             played.item = self._item
             played.lines.append(Line(step, wanted.shape, heard))
             told(played.lines[-1])
@@ -187,6 +197,7 @@ class Stage:
             Step.IGNORE: self._ignore,
             Step.AGAIN: self._again,
             Step.UNWATCH: self._unwatch,
+            Step.KILL: self._die,
         }
 
     @property
@@ -300,6 +311,10 @@ class Stage:
         sup = self._names.seats[Robot.SUP]
         await self._ground.submit(WatchLeft(sup, self._item), sup, "desk")
         await self._phone(Robot.SUP).expect("ended", within=STEP_LIMIT_S)
+
+    async def _die(self) -> None:
+        assert self._kill is not None, "this stage kills nothing"
+        await self._kill()
 
     async def _leave(self, step: Step) -> None:
         robot = {

@@ -16,7 +16,6 @@ from acd.core.facts import Recorded
 from acd.core.model import Micros
 from api.bootstrap import open_database
 from api.shapes.cells import SEATS, Robot, Scene, after
-from api.shapes.center import NAMES
 from api.shapes.stage import TONES, Played
 from recordings import index, store
 from recordings.seal import Keyring
@@ -42,6 +41,7 @@ class Told:
     played: Played
     facts: Sequence[Recorded]
     robots: Mapping[Robot, PhoneProcess]
+    seats: Mapping[Robot, str]
     marks: Mapping[Robot, int]
 
     def of(self, *kinds: type[f.Fact]) -> list[Recorded]:
@@ -64,7 +64,7 @@ def wrap_ups(_: System, told: Told) -> list[str]:
     scene = Scene()
     for step in told.played.cell.steps:
         scene = after(scene, step)
-    expected = sorted(NAMES.seats[robot] for robot in scene.met)
+    expected = sorted(told.seats[robot] for robot in scene.met)
     found = sorted({one.fact.seat for one in told.of(f.WrapUpStarted) if isinstance(one.fact, f.WrapUpStarted)})
     return [] if found == expected else [f"wrap-up for {found}, expected {expected}"]
 
@@ -96,7 +96,7 @@ def times(_: System, told: Told) -> list[str]:
     """P3: each agent's part is as long as his phone was in the call."""
     problems = []
     for robot in SEATS:
-        parts = _parts(told, NAMES.seats[robot])
+        parts = _parts(told, told.seats[robot])
         calls = _phone_times(told, robot)
         if parts and calls:
             facts, phone = sum(parts), sum(calls)

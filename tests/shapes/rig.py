@@ -1,11 +1,11 @@
-"""A running Ringside with the robots on stage, for the tests of this folder and for `make proof`."""
+"""A running Ringside with robots on stage, for the tests of this folder and for `make proof`."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from acd.core.facts import Recorded
 from api.bootstrap import open_database, seed
 from api.shapes import center
 from api.shapes.cells import Cell, Robot
-from api.shapes.stage import Stage
+from api.shapes.center import Cast, RunningSystem
+from api.shapes.stage import TALK_S, Stage
 from softphone.process import PhoneProcess
-from storage.bus import UnixClient
+from storage.bus import CallFailed, EngineAway, UnixClient
 from storage.migrations import migrate
 from storage.settings import load_secrets
 from tests.shapes.judge import CHECKS, Told
@@ -24,6 +25,7 @@ from tests.support.floor import floor
 from tests.support.system import System
 
 LIMIT_S = 10.0
+TAKEOVER_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +43,10 @@ class Row:
 
 @dataclass
 class Rig:
-    """One system, its robots, and what to do with them."""
+    """One system with one cast of robots, and what to do with them."""
 
     system: System
+    cast: Cast
     robots: Mapping[Robot, PhoneProcess]
     stage: Stage
     folder: Path
@@ -53,18 +56,16 @@ class Rig:
         before, repairs = len(self.system.read()), dict(self.system.state.repairs)
         marks = {robot: phone.mark() for robot, phone in self.robots.items()}
         began = time.monotonic()
-        found: dict[str, list[str]] = {}
         try:
             played = await self.stage.play(cell)
         except AssertionError as error:
-            found["who hears whom"] = [str(error)]
             await self.stage.clear()
-            return Row(cell, time.monotonic() - began, found)
-        found["who hears whom"] = []
+            return Row(cell, time.monotonic() - began, {"who hears whom": [str(error)]})
         await self.stage.clear()
         seconds = time.monotonic() - began
         facts: list[Recorded] = list(self.system.read()[before:])
-        told = Told(played, facts, self.robots, marks)
+        told = Told(played, facts, self.robots, self.cast.names.seats, marks)
+        found: dict[str, list[str]] = {"who hears whom": []}
         for name, check in CHECKS.items():
             found[name] = await asyncio.to_thread(check, self.system, told)
         found["nothing left"] = await self.left_over()
@@ -90,30 +91,56 @@ def _name(thing: Mapping[str, Any]) -> str:
 
 
 @asynccontextmanager
-async def rig(folder: Path, asterisk_root: str = "") -> AsyncIterator[Rig]:
-    """Up, robots registered and signed in."""
+async def rigs(
+    folder: Path, count: int = 1, asterisk_root: str = "", talk_s: float = TALK_S
+) -> AsyncIterator[list[Rig]]:
+    """A system that is up and so many casts, registered and signed in."""
     options = {"asterisk_root": asterisk_root} if asterisk_root else {}
     system = System(folder, **options)
-    ports = center.free_ports()
-    await asyncio.to_thread(_write_directory, system, ports)
+    wanted = center.casts(count)
+    await asyncio.to_thread(_write_directory, system, wanted)
     try:
         await asyncio.to_thread(system.start)
-        async with UnixClient(system.settings.socket_path) as bus:
-            ground = center.RunningSystem(system.settings, bus)
-            async with center.robots(system.settings, ports) as robots:
-                await center.sign_in(ground, _until)
-                yield Rig(system, robots, Stage(ground, robots, center.NAMES), folder)
+        async with AsyncExitStack() as stack:
+            bus = await stack.enter_async_context(UnixClient(system.settings.socket_path))
+            ground = RunningSystem(system.settings, bus)
+
+            async def kill() -> None:
+                await _kill_engine(system, bus)
+
+            async def one(cast: Cast) -> Rig:
+                robots = await stack.enter_async_context(center.robots(system.settings, cast))
+                await center.sign_in(ground, cast.names, _until)
+                stage = Stage(ground, robots, cast.names, kill=kill, talk_s=talk_s)
+                return Rig(system, cast, robots, stage, folder)
+
+            yield [await one(cast) for cast in wanted]
     finally:
         await asyncio.to_thread(system.stop)
 
 
-def _write_directory(system: System, ports: center.Ports) -> None:
+async def _kill_engine(system: System, bus: UnixClient) -> None:
+    """kill -9; back when another engine answers and is in line with Asterisk."""
+    dead = await asyncio.to_thread(system.kill, "engine")
+    end = time.monotonic() + TAKEOVER_S
+    while True:
+        try:
+            told = await bus.call("stats", {}, 1.0)
+            if told["pid"] != dead and told["asterisk"]:
+                return
+        except (EngineAway, CallFailed, OSError, TimeoutError):
+            pass
+        assert time.monotonic() < end, f"no engine within {TAKEOVER_S:g} s\n{system.tail()}"
+        await asyncio.sleep(0.05)
+
+
+def _write_directory(system: System, wanted: Sequence[Cast]) -> None:
     system.folder.mkdir(parents=True, exist_ok=True)
     migrate(system.settings)
     seed(system.settings, demo=False)
     database = open_database(system.settings)
     with database.write() as session:
-        center.write_directory(session, ports, load_secrets(system.settings).sealing_key())
+        center.write_directory(session, wanted, load_secrets(system.settings).sealing_key())
     database.close()
 
 

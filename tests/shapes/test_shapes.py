@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from acd.core.shapes import LEAVES, MOVES
 from api.shapes.cells import EXCLUDED, PATHS, Cell, cells, one_of_each
-from tests.shapes.rig import Rig, rig
+from tests.shapes.rig import Rig, rigs
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.softphone]
 LEAST = 40
@@ -18,7 +18,7 @@ LEAST = 40
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def on_stage(asterisk_root: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Rig]:
-    async with rig(tmp_path_factory.mktemp("shapes"), str(asterisk_root)) as ready:
+    async with rigs(tmp_path_factory.mktemp("shapes"), 1, str(asterisk_root)) as (ready,):
         yield ready
 
 
