@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from acd.core.model import SECOND, DirectKind, Micros, OfferResult, Outcome, Party, Presence, SeatState
-from dashboards.history import Contact, Direct, Handled, History, Ring, Said, Span, Visit, VisitEnd
+from acd.core.model import SECOND, DirectKind, Micros, OfferResult, Outcome, Presence, SeatState
+from dashboards.rows import Contact, Direct, Given, Handled, History, Ring, Span, Visit, VisitEnd
 
 Value = float | None
 DAY = 86_400 * SECOND
@@ -20,7 +20,7 @@ DAY = 86_400 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is asked: [start, end), and which queue, entry point, seat and medium (empty: all)."""
+    """What is asked: [start, end), and which queue, entry point, seat, medium, outbound code and line (empty: all)."""
 
     start: Micros
     end: Micros
@@ -31,6 +31,8 @@ class Scope:
     threshold: Micros = 20 * SECOND  # T
     short: Micros = 5 * SECOND  # s
     repeat: Micros = 7 * DAY  # first contact resolution: no other contact within this
+    prefix: str = ""
+    trunk: str = ""
 
     def has(self, at: Micros) -> bool:
         """Whether a time lies in the interval."""
@@ -77,11 +79,17 @@ def rings_in(history: History, scope: Scope) -> list[Ring]:
 
 
 def parts_in(history: History, scope: Scope) -> list[Handled]:
-    """Parts of seats in contacts that began (were answered) in the interval."""
+    """Parts of seats that met the customer first in the interval. A colleague who was only asked has handled nothing;
+    outbound calls are counted apart."""
+    return [part for part in shares_in(history, scope) if part.met_at and scope.has(part.met_at)]
+
+
+def shares_in(history: History, scope: Scope) -> list[Handled]:
+    """Parts of seats in contacts that came, whenever they were, also of those who were only asked."""
     return [
         part
         for part in history.handled
-        if scope.has(part.accepted_at)
+        if not part.outbound
         and scope.queue in ("", part.queue)
         and scope.entry in ("", part.entry)
         and scope.seat in ("", part.seat)
@@ -324,7 +332,29 @@ def finished(history: History, scope: Scope) -> list[Handled]:
 
 
 def handle_times(history: History, scope: Scope) -> list[Micros]:
-    return [part.talk + part.wrap_up for part in finished(history, scope)]
+    return [part.talk + part.hold + part.wrap_up for part in finished(history, scope)]
+
+
+def held(history: History, scope: Scope) -> list[Handled]:
+    """Parts with hold."""
+    return [part for part in parts_in(history, scope) if part.hold]
+
+
+def consults(history: History, scope: Scope) -> list[Micros]:
+    """Consultation of everybody who took part, booked when his part began."""
+    return [part.consult for part in shares_in(history, scope) if scope.has(part.accepted_at)]
+
+
+def given_as(*kinds: Given) -> Compute:
+    def count(history: History, scope: Scope) -> Value:
+        return sum(part.given in kinds for part in parts_in(history, scope))
+
+    return count
+
+
+def received(history: History, scope: Scope) -> int:
+    """Parts that began by a transfer to this seat, or to the queue that gave it to this seat."""
+    return sum(part.received for part in parts_in(history, scope))
 
 
 HANDLING = (SeatState.BUSY, SeatState.WRAP_UP)
@@ -384,57 +414,14 @@ def fcr_proxy(history: History, scope: Scope) -> Value:
     return ratio(len(alone), len(asked))
 
 
-def replies_to(contact: Contact) -> list[Micros]:
-    """How long each run of customer messages waited for an answer; the system's messages answer nothing."""
-    waiting: Micros = 0
-    found: list[Micros] = []
-    for said in contact.said:
-        if said.side is Party.CUSTOMER:
-            waiting = waiting or said.at
-        elif said.side is Party.SEAT and waiting:
-            found.append(said.at - waiting)
-            waiting = 0
-    return found
-
-
-def said_by(contact: Contact, side: Party) -> list[Said]:
-    return [one for one in contact.said if one.side is side]
-
-
-def first_replies(history: History, scope: Scope) -> list[Micros]:
-    """From the contact's arrival to the seat's first message."""
-    first = [(one, said_by(one, Party.SEAT)) for one in contacts_in(history, scope)]
-    return [said[0].at - one.entered_at for one, said in first if said]
-
-
-def next_replies(history: History, scope: Scope) -> list[Micros]:
-    return [wait for one in contacts_in(history, scope) for wait in replies_to(one)[1:]]
-
-
 def resolutions(history: History, scope: Scope) -> list[Micros]:
     closed = [one for one in contacts_in(history, scope) if one.ended_at and one.answered_at]
     return [one.ended_at - one.entered_at for one in closed]
 
 
-def text_contacts(history: History, scope: Scope) -> list[Contact]:
-    return [one for one in contacts_in(history, scope) if one.medium not in {"voice", "callback"}]
-
-
-def valid_both_spoke(history: History, scope: Scope) -> int:
-    """CK: both sides sent something"""
-    return sum(
-        bool(said_by(one, Party.CUSTOMER)) and bool(said_by(one, Party.SEAT)) for one in text_contacts(history, scope)
-    )
-
-
-def valid_visitor_spoke(history: History, scope: Scope) -> int:
-    """SN: the visitor sent something"""
-    return sum(bool(said_by(one, Party.CUSTOMER)) for one in text_contacts(history, scope))
-
-
 def concurrency(history: History, scope: Scope) -> Value:
     """Σ handling time / time with at least one, of the parts in scope, until they ended or now."""
-    spans = sorted((part.accepted_at, part.ended_at or history.until) for part in parts_in(history, scope))
+    spans = sorted((part.met_at, part.ended_at or history.until) for part in parts_in(history, scope))
     total = sum(end - start for start, end in spans)
     covered, reach = 0, 0
     for start, end in spans:
@@ -452,40 +439,16 @@ def outcomes(outcome: Outcome) -> Compute:
 
 def short_calls(history: History, scope: Scope) -> Value:
     """Answered and gone in less than s."""
-    return sum(bool(part.ended_at) and part.talk < scope.short for part in parts_in(history, scope))
+    return sum(bool(part.ended_at) and part.ended_at - part.met_at < scope.short for part in parts_in(history, scope))
 
 
-# --- models --------------------------------------------------------------------------------------------------------
+# --- load --------------------------------------------------------------------------------------------------------
 
 
 def erlang_load(history: History, scope: Scope) -> Value:
     """a = λ · AHT"""
     aht = mean(handle_times(history, scope))
     return None if aht is None else offered(history, scope) / (scope.end - scope.start) * aht
-
-
-@dataclass(frozen=True, slots=True)
-class ErlangC:
-    """What Erlang C says of `agents` at a load: all shares, times in the unit of the handle time."""
-
-    waits: float
-    service_level: float
-    speed_of_answer: float
-    occupancy: float
-
-
-def erlang_c(load: float, agents: int, handle_time: float, threshold: float) -> ErlangC:
-    """Erlang C by the stable recursion B_n = aB/(n+aB), C = B/(1−ρ(1−B)). Raises ValueError unless 0 < load < agents:
-    without abandons the queue would grow for ever."""
-    if not 0 < load < agents:
-        raise ValueError(f"Erlang C needs more agents than load: {load} erlang, {agents} agents")
-    blocked = 1.0
-    for number in range(1, agents + 1):
-        blocked = load * blocked / (number + load * blocked)
-    occupancy = load / agents
-    waits = blocked / (1 - occupancy * (1 - blocked))
-    rate = (agents - load) / handle_time
-    return ErlangC(waits, 1 - waits * math.exp(-rate * threshold), waits / rate, occupancy)
 
 
 def parts_ever(history: History, scope: Scope) -> list[Handled]:

@@ -1,167 +1,35 @@
 """What figures are computed from: queue visits, offers, handlings, direct calls and seat states, built from facts.
 
 A visit is one stay in one queue: it begins with Queued, Moved or Requeued and ends answered, abandoned or flowed out.
+Who waits again (his seat was lost, a blind transfer came to nothing) begins a new visit: the one before was answered,
+or flowed out when he was led outside, so each visit has one beginning and one end and nobody is counted twice.
 Built from any subset of facts without failing, so that a figure can be checked to need only the facts it names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from enum import StrEnum
 
 from acd.core import facts as f
-from acd.core.model import DirectKind, Micros, OfferResult, Outcome, Party, Presence, SeatState
-
-
-class VisitEnd(StrEnum):
-    """How a visit ended: A, B and F of terms.md; OPEN has not."""
-
-    OPEN = "open"
-    ANSWERED = "answered"
-    ABANDONED = "abandoned"
-    FLOWED_OUT = "flowed_out"
-
-
-@dataclass(slots=True)
-class Ring:
-    """One offer of a visit. `rung_at` 0: the device never rang."""
-
-    offer: str
-    item: str
-    seat: str
-    queue: str
-    offered_at: Micros
-    rung_at: Micros = 0
-    ended_at: Micros = 0
-    result: OfferResult | None = None
-    caller_left: bool = False
-
-    @property
-    def ring_time(self) -> Micros:
-        """How long it rang at the agent; 0 while it rings or where it never did."""
-        return self.ended_at - self.rung_at if self.rung_at and self.ended_at else 0
-
-
-@dataclass(slots=True)
-class Visit:
-    """One stay in one queue."""
-
-    item: str
-    queue: str
-    queued_at: Micros
-    entry: str = ""
-    medium: str = ""
-    left_at: Micros = 0
-    end: VisitEnd = VisitEnd.OPEN
-    outcome: Outcome | None = None
-    rings: list[Ring] = field(default_factory=list)
-
-    @property
-    def wait(self) -> Micros:
-        """How long it waited until it left the queue; 0 while it waits."""
-        return self.left_at - self.queued_at if self.left_at else 0
-
-
-@dataclass(slots=True)
-class Handled:
-    """A seat's part in a contact, wrap-up included."""
-
-    item: str
-    seat: str
-    queue: str
-    entry: str
-    medium: str
-    accepted_at: Micros
-    ended_at: Micros = 0
-    wrap_up_at: Micros = 0
-    wrap_up_ended_at: Micros = 0
-    messages: int = 0
-
-    @property
-    def talk(self) -> Micros:
-        """From accept to leave; 0 while it goes on."""
-        return self.ended_at - self.accepted_at if self.ended_at else 0
-
-    @property
-    def wrap_up(self) -> Micros:
-        """Wrap-up; 0 where there was none or it goes on."""
-        return self.wrap_up_ended_at - self.wrap_up_at if self.wrap_up_ended_at else 0
-
-    @property
-    def finished(self) -> bool:
-        """Conversation and wrap-up are over."""
-        return bool(self.ended_at) and bool(self.wrap_up_ended_at or not self.wrap_up_at)
-
-
-@dataclass(slots=True)
-class Direct:
-    """A call that no queue gave."""
-
-    call: str
-    seat: str
-    kind: DirectKind
-    started_at: Micros
-    answered_at: Micros = 0
-    ended_at: Micros = 0
-
-
-@dataclass(slots=True)
-class Said:
-    """A message of a contact; the system's are not people's."""
-
-    side: Party
-    at: Micros
-
-
-@dataclass(slots=True)
-class Contact:
-    """A whole contact."""
-
-    item: str
-    entry: str
-    medium: str
-    address: str
-    entered_at: Micros
-    answered_at: Micros = 0
-    ended_at: Micros = 0
-    outcome: Outcome | None = None
-    said: list[Said] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A stretch in which a seat was seen in one state."""
-
-    seat: str
-    presence: Presence
-    state: SeatState
-    status: str
-    start: Micros
-    end: Micros
-
-
-@dataclass(slots=True)
-class History:
-    """Everything, up to `until`."""
-
-    until: Micros
-    contacts: dict[str, Contact] = field(default_factory=dict)
-    visits: list[Visit] = field(default_factory=list)
-    handled: list[Handled] = field(default_factory=list)
-    directs: dict[str, Direct] = field(default_factory=dict)
-    spans: list[Span] = field(default_factory=list)
-    members: dict[str, tuple[str, ...]] = field(default_factory=dict)  # seat -> its queues
-    entry_queues: dict[str, tuple[str, ...]] = field(default_factory=dict)  # entry point -> queues it leads to
-    productive: dict[str, bool] = field(default_factory=dict)  # status -> flag
-    last_item: dict[str, Visit] = field(default_factory=dict)  # item -> its visit, the last one
-    by_item: dict[str, list[Handled]] = field(default_factory=dict)
-    last_seen: dict[tuple[str, Presence], f.Recorded] = field(default_factory=dict)
-
-    @property
-    def rings(self) -> list[Ring]:
-        """Every offer."""
-        return [ring for visit in self.visits for ring in visit.rings]
+from acd.core.model import Micros, OfferResult, Outcome, Party, Way
+from acd.core.shapes import Shape
+from dashboards.rows import (
+    Contact,
+    Dialled,
+    Direct,
+    Given,
+    Handled,
+    History,
+    Message,
+    Overflow,
+    Ring,
+    Said,
+    Span,
+    Visit,
+    VisitEnd,
+    Watched,
+)
+from dashboards.talks import add_part, take_talk
 
 
 def read_history(log: Iterable[f.Recorded], until: Micros) -> History:
@@ -176,6 +44,42 @@ def read_history(log: Iterable[f.Recorded], until: Micros) -> History:
 
 def _take(history: History, recorded: f.Recorded) -> None:
     fact, at = recorded.fact, recorded.at
+    _take_visit(history, fact, at)
+    take_talk(history, fact, at)
+    match fact:
+        case f.WrapUpStarted():
+            for part in [one for one in _parts(history, fact.item, fact.seat) if one.ended_at][:1]:
+                part.wrap_up_at = at
+        case f.WrapUpLeft():
+            for part in [one for one in _parts(history, fact.item, fact.seat) if one.wrap_up_at][:1]:
+                part.wrap_up_ended_at = at
+        case f.MessagePassed():
+            _message(history, fact, at)
+        case f.DirectStarted():
+            history.directs[fact.call] = Direct(fact.call, fact.seat, fact.kind, at)
+        case f.DirectAnswered() if fact.call in history.directs:
+            history.directs[fact.call].answered_at = at
+        case f.DirectEnded() if fact.call in history.directs:
+            history.directs[fact.call].ended_at = at
+        case f.LineOverflowed():
+            history.overflows.append(Overflow(fact.trunk, fact.seat, at))
+        case f.SeatChanged():
+            before = history.last_seen.get((fact.seat, fact.presence))
+            if before is not None:
+                _close_span(history, before, at)
+            history.last_seen[fact.seat, fact.presence] = recorded
+        case f.SeatProfileChanged():
+            history.members[fact.profile.id] = tuple(joined.queue for joined in fact.profile.queues)
+        case f.StatusChanged():
+            history.productive[fact.status.id] = fact.status.productive
+        case f.QueueOpened():
+            _opened(history, fact, at)
+        case _:
+            pass  # no figure is made of it
+
+
+def _take_visit(history: History, fact: f.Fact, at: Micros) -> None:
+    """What a fact says of contacts, visits and offers."""
     match fact:
         case f.Entered():
             _entered(history, fact, at)
@@ -188,8 +92,6 @@ def _take(history: History, recorded: f.Recorded) -> None:
             _ended(history, fact, at)
         case f.FallbackCallServed():
             _fallback(history, fact)
-        case f.MessagePassed():
-            _message(history, fact, at)
         case f.Offered():
             visit = history.last_item.get(fact.item)
             if visit is not None:
@@ -202,46 +104,51 @@ def _take(history: History, recorded: f.Recorded) -> None:
                 ring.ended_at, ring.result = at, fact.result
                 ring.caller_left = fact.who is Party.CUSTOMER
         case f.Accepted():
-            _accepted(history, fact, at)
-        case f.HandlingEnded():
-            for part in _parts(history, fact.item, fact.seat)[:1]:
-                part.ended_at = part.ended_at or at
-        case f.WrapUpStarted():
-            for part in _parts(history, fact.item, fact.seat)[:1]:
-                part.wrap_up_at = at
-        case f.WrapUpLeft():
-            for part in [one for one in _parts(history, fact.item, fact.seat) if one.wrap_up_at][:1]:
-                part.wrap_up_ended_at = at
-        case f.DirectStarted():
-            history.directs[fact.call] = Direct(fact.call, fact.seat, fact.kind, at)
-        case f.DirectAnswered() if fact.call in history.directs:
-            history.directs[fact.call].answered_at = at
-        case f.DirectEnded() if fact.call in history.directs:
-            history.directs[fact.call].ended_at = at
-        case f.SeatChanged():
-            before = history.last_seen.get((fact.seat, fact.presence))
-            if before is not None:
-                _close_span(history, before, at)
-            history.last_seen[fact.seat, fact.presence] = recorded
-        case f.SeatProfileChanged():
-            history.members[fact.profile.id] = tuple(joined.queue for joined in fact.profile.queues)
-        case f.StatusChanged():
-            history.productive[fact.status.id] = fact.status.productive
+            for ring in _rings(history, fact.item, fact.offer):
+                ring.ended_at, ring.result = at, OfferResult.ACCEPTED
+            _leave(history, fact.item, at, VisitEnd.ANSWERED)
+        case f.MenuStarted():
+            _leave(history, fact.item, at, VisitEnd.FLOWED_OUT, Outcome.EXIT_KEY)
+        case f.SayingStarted():
+            _leave(history, fact.item, at, VisitEnd.FLOWED_OUT, fact.outcome)
+        case f.VoicemailStarted():
+            _leave(history, fact.item, at, VisitEnd.FLOWED_OUT, Outcome.VOICEMAIL)
+            history.moving[fact.item] = fact.queue
+        case f.VoicemailLeft():
+            contact = history.contacts.get(fact.item)
+            entry = contact.entry if contact else ""
+            history.messages.append(Message(fact.item, history.moving.pop(fact.item, ""), entry, at))
+        case f.ShapeChanged() if fact.shape is Shape.BLIND:
+            _leave(history, fact.item, at, VisitEnd.FLOWED_OUT, Outcome.DIVERTED)
         case _:
-            pass  # no figure is made of it
+            pass
 
 
 def _entered(history: History, fact: f.Entered, at: Micros) -> None:
     plan = fact.plan
-    history.contacts[fact.item] = Contact(fact.item, plan.entry, fact.medium, plan.address, at)
-    targets = [option.queue for option in plan.menu.options] + [plan.menu.default] if plan.menu else [plan.queue]
-    known = history.entry_queues.get(plan.entry, ())
-    history.entry_queues[plan.entry] = tuple(dict.fromkeys((*known, *targets)))
+    contact = Contact(fact.item, plan.entry, fact.medium, plan.address, at, fact.kind, fact.leg)
+    history.contacts[fact.item] = contact
+    start = plan.start
+    if start is None or start.way is Way.QUEUE:
+        _leads_to(history, plan.entry, (start.to if start is not None else "") or plan.queue)
+
+
+def _leads_to(history: History, entry: str, queue: str) -> None:
+    """An entry point leads where its callers came to; what a menu might lead to is known when somebody went there."""
+    known = history.entry_queues.get(entry, ())
+    if queue and queue not in known:
+        history.entry_queues[entry] = (*known, queue)
 
 
 def _queue(history: History, item: str, queue: str, at: Micros) -> None:
+    _leave(history, item, at, VisitEnd.FLOWED_OUT, Outcome.DIVERTED)
     contact = history.contacts.get(item)
     visit = Visit(item, queue, at, contact.entry if contact else "", contact.medium if contact else "")
+    visit.transferred = item in history.given
+    history.given.discard(item)
+    if contact is not None:
+        contact.queue = contact.queue or queue
+        _leads_to(history, contact.entry, queue)
     history.visits.append(visit)
     history.last_item[item] = visit
 
@@ -259,9 +166,9 @@ ABANDONS = frozenset({Outcome.ABANDONED_QUEUE, Outcome.ABANDONED_RING, Outcome.U
 def _ended(history: History, fact: f.Ended, at: Micros) -> None:
     gave_up = fact.outcome in ABANDONS and fact.who is Party.CUSTOMER
     _leave(history, fact.item, at, VisitEnd.ABANDONED if gave_up else VisitEnd.FLOWED_OUT, fact.outcome)
-    contact = history.contacts.get(fact.item)
-    if contact is not None:
-        contact.ended_at, contact.outcome = at, fact.outcome
+    ended = history.dialled.get(fact.item) or history.contacts.get(fact.item)
+    if ended is not None:
+        ended.ended_at, ended.outcome = at, fact.outcome
 
 
 def _fallback(history: History, fact: f.FallbackCallServed) -> None:
@@ -283,24 +190,9 @@ def _fallback(history: History, fact: f.FallbackCallServed) -> None:
     answered = min(max(fact.answered_at, waited.queued_at), ended)
     _leave(history, fact.item, answered, VisitEnd.ANSWERED, fact.outcome)
     contact.answered_at = contact.answered_at or answered
-    times, queue = (answered, ended), waited.queue
-    _handle(history, Handled(fact.item, fact.seat, queue, plan.entry, plan.medium, *times))
-
-
-def _accepted(history: History, fact: f.Accepted, at: Micros) -> None:
-    for ring in _rings(history, fact.item, fact.offer):
-        ring.ended_at, ring.result = at, OfferResult.ACCEPTED
-    _leave(history, fact.item, at, VisitEnd.ANSWERED)
-    contact = history.contacts.get(fact.item)
-    if contact is not None:
-        contact.answered_at = contact.answered_at or at
-    entry = contact.entry if contact else ""
-    _handle(history, Handled(fact.item, fact.seat, fact.queue, entry, fact.medium, at))
-
-
-def _handle(history: History, part: Handled) -> None:
-    history.handled.append(part)
-    history.by_item.setdefault(part.item, []).append(part)
+    part = Handled(fact.item, fact.seat, waited.queue, plan.entry, plan.medium, answered)
+    part.ended_at, part.met_at, part.talk = ended, answered, ended - answered
+    add_part(history, part)
 
 
 def _message(history: History, fact: f.MessagePassed, at: Micros) -> None:
@@ -326,3 +218,30 @@ def _close_span(history: History, seen: f.Recorded, end: Micros) -> None:
     fact = seen.fact
     if isinstance(fact, f.SeatChanged) and end > seen.at:
         history.spans.append(Span(fact.seat, fact.presence, fact.state, fact.status, seen.at, end))
+
+
+def _opened(history: History, fact: f.QueueOpened, at: Micros) -> None:
+    closed = history.closed.setdefault(fact.queue, [])
+    if closed and not closed[-1][1]:
+        closed[-1] = closed[-1][0], at
+    if not fact.open:
+        closed.append((at, 0))
+
+
+__all__ = [
+    "Contact",
+    "Dialled",
+    "Direct",
+    "Given",
+    "Handled",
+    "History",
+    "Message",
+    "Overflow",
+    "Ring",
+    "Said",
+    "Span",
+    "Visit",
+    "VisitEnd",
+    "Watched",
+    "read_history",
+]

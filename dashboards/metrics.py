@@ -8,15 +8,15 @@ divide by.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from acd.core import facts as f
-from acd.core.model import SECOND, DirectKind, OfferResult, Outcome, SeatState
+from acd.core.model import SECOND, OfferResult, Outcome, SeatState
+from dashboards import apart, texts
 from dashboards import formulas as x
-from dashboards.formulas import Compute, ErlangC, Scope, Value
-from dashboards.history import History
+from dashboards.formulas import Compute, Scope, Value
+from dashboards.rows import Given, History
 
 
 class Rule(StrEnum):
@@ -55,20 +55,32 @@ class Metric:
 
 _ENTRY: Kinds = (f.Entered, f.FallbackCallServed)
 _QUEUE: Kinds = (*_ENTRY, f.Queued, f.Moved, f.Requeued)
-_VISIT: Kinds = (*_QUEUE, f.Accepted, f.Ended)
+_VISIT: Kinds = (*_QUEUE, f.Accepted, f.Ended, f.MenuStarted, f.SayingStarted, f.VoicemailStarted, f.ShapeChanged)
 _OFFER: Kinds = (*_VISIT, f.Offered, f.RingStarted, f.OfferEnded)
-_TALK: Kinds = (*_QUEUE, f.Accepted, f.HandlingEnded)
+_TALK: Kinds = (
+    *_QUEUE,
+    f.Accepted,
+    f.HandlingEnded,
+    f.OtherAnswered,
+    f.TookOver,
+    f.ShapeChanged,
+    f.OutboundStarted,
+    f.CustomerDialled,
+    f.CustomerAnswered,
+)
 _PART: Kinds = (*_TALK, f.WrapUpStarted, f.WrapUpLeft)
-_STATE: Kinds = (f.Entered, f.SeatChanged, f.SeatProfileChanged)
+_STATE: Kinds = (*_QUEUE, f.SeatChanged, f.SeatProfileChanged)
 _TEXTS: Kinds = (*_ENTRY, f.MessagePassed)
-_OUT: Kinds = (f.DirectStarted,)
+_OUT: Kinds = (f.DirectStarted, f.OutboundStarted, f.CustomerDialled)
+_MOVED: Kinds = (*_TALK, f.MenuStarted, f.SayingStarted, f.VoicemailStarted, f.Ended)
+_CALLBACK: Kinds = (*_QUEUE, f.CustomerDialled)
 
 COUNT, RATIO, TIME = Unit.COUNT, Unit.RATIO, Unit.TIME
 ARRIVAL, EVENT, END, SPAN, INSTANT = Rule.ARRIVAL, Rule.EVENT, Rule.END, Rule.SPAN, Rule.INSTANT
 
 # fmt: off
 _LIST: tuple[Metric, ...] = (
-    Metric("offered", ("進線數", "进线数", "Offered"), "O", COUNT, ARRIVAL, _QUEUE, x.offered),
+    Metric("offered", ("進線數", "进线数", "Offered"), "O", COUNT, ARRIVAL, _VISIT, x.offered),
     Metric("net_offered", ("淨進線數", "净进线数", "Offered without short abandons"), "O − B_s", COUNT, ARRIVAL,
            _VISIT, lambda h, s: x.offered(h, s) - x.short_abandoned(h, s)),
     Metric("answered", ("應答數", "应答数", "Answered"), "A", COUNT, ARRIVAL, _VISIT, x.answered),
@@ -111,7 +123,7 @@ _LIST: tuple[Metric, ...] = (
            lambda h, s: x.ratio(x.abandoned(h, s) - x.short_abandoned(h, s),
                x.answered(h, s) + x.abandoned(h, s) - x.short_abandoned(h, s))),
     Metric("connection_rate", ("接通率", "接通率", "Connection rate"), "connected/total", RATIO, ARRIVAL,
-           (*_ENTRY, f.Accepted),
+           (*_ENTRY, f.Accepted, f.CustomerAnswered),
            lambda h, s: x.ratio(sum(bool(one.answered_at) for one in x.contacts_in(h, s)), len(x.contacts_in(h, s)))),
     # service level: every variant under its own name
     Metric("sl_negative",
@@ -213,11 +225,39 @@ _LIST: tuple[Metric, ...] = (
            lambda h, s: sum(part.wrap_up for part in x.parts_in(h, s))),
     Metric("acw_mean", ("平均話後工作", "平均话后工作", "Average wrap-up"), "Σ wrap-up / finished", TIME, EVENT,
            _PART, lambda h, s: x.mean([part.wrap_up for part in x.finished(h, s)])),
-    Metric("handle_total", ("處理總時間", "处理总时间", "Handle time"), "Σ(talk+ACW) of finished; hold lies in talk",
+    Metric("handle_total", ("處理總時間", "处理总时间", "Handle time"), "Σ(talk+hold+ACW) of finished",
            TIME, EVENT, _PART, lambda h, s: sum(x.handle_times(h, s))),
     Metric("aht", ("平均處理時間", "平均处理时间", "Average handle time"),
-           "Σ(talk+ACW)/A of finished; hold lies in talk, ring and consult are out", TIME, EVENT, _PART,
+           "Σ(talk+hold+ACW)/A of finished; ring, consult and outbound are out", TIME, EVENT, _PART,
            lambda h, s: x.mean(x.handle_times(h, s))),
+    Metric("hold_total", ("保留總時間", "保持总时间", "Hold time"), "Σ hold", TIME, EVENT, _TALK,
+           lambda h, s: sum(part.hold for part in x.parts_in(h, s))),
+    Metric("hold_mean", ("平均保留時間", "平均保持时间", "Average hold time"), "Σ hold / handlings", TIME, EVENT, _TALK,
+           lambda h, s: x.mean([part.hold for part in x.parts_in(h, s)])),
+    Metric("hold_rate", ("保留比率", "保持比率", "Hold rate"), "handlings with hold / handlings", RATIO, EVENT, _TALK,
+           lambda h, s: x.ratio(len(x.held(h, s)), len(x.parts_in(h, s)))),
+    Metric("left_on_hold", ("保留中客戶離開", "保持中客户离开", "Customer left while on hold"),
+           "handlings ended by the customer while on hold", COUNT, EVENT, _TALK,
+           lambda h, s: sum(part.left_on_hold for part in x.parts_in(h, s))),
+    Metric("consult_total", ("諮詢總時間", "咨询总时间", "Consultation time"),
+           "Σ consult, of those who were only asked too", TIME, EVENT, _TALK, lambda h, s: sum(x.consults(h, s))),
+    Metric("transfers_out", ("轉出數", "转出数", "Transferred out"), "handlings ended by a transfer", COUNT, EVENT,
+           _TALK, x.given_as(*Given)),
+    Metric("transfers_consult", ("諮詢後轉出數", "咨询后转出数", "Transferred out after asking"),
+           "handlings ended by a warm transfer", COUNT, EVENT, _TALK, x.given_as(Given.CONSULT)),
+    Metric("transfers_blind", ("盲轉數", "盲转数", "Transferred out blind"),
+           "handlings ended by a blind transfer", COUNT, EVENT, _TALK, x.given_as(Given.BLIND)),
+    Metric("transfers_queue", ("轉至佇列數", "转至队列数", "Transferred to a queue"),
+           "handlings ended by a transfer to a queue or an entry point", COUNT, EVENT, _TALK,
+           x.given_as(Given.QUEUE)),
+    Metric("transfers_in", ("轉入數", "转入数", "Transferred in"),
+           "handlings begun by a transfer to the seat, or from a queue it was transferred to", COUNT, EVENT, _MOVED,
+           x.received),
+    Metric("handled_fresh", ("處理數(不計轉入)", "处理数(不计转入)", "Handled, not transferred in"),
+           "handlings begun − transferred in", COUNT, EVENT, _MOVED,
+           lambda h, s: len(x.parts_in(h, s)) - x.received(h, s)),
+    Metric("transfer_rate", ("轉接率", "转接率", "Transfer rate"), "transferred out / handlings", RATIO, EVENT, _TALK,
+           lambda h, s: x.ratio(sum(part.given is not None for part in x.parts_in(h, s)), len(x.parts_in(h, s)))),
     Metric("short_calls", ("短通話數", "短通话数", "Answered short calls"), "answered and gone in < s", COUNT, EVENT,
            _TALK, x.short_calls),
     # seats over time
@@ -260,32 +300,58 @@ _LIST: tuple[Metric, ...] = (
     Metric("seats_not_ready", ("未就緒專員數", "未就绪坐席数", "Agents not ready"),
            "seats logged in that are neither ready nor busy", COUNT, INSTANT, _STATE, x.state_count(*x.UNREADY)),
     # calls no queue gave
-    Metric("outbound_dialled", ("外撥數", "外呼数", "Outbound dialled"), "outbound calls started", COUNT, EVENT, _OUT,
-           lambda h, s: len(x.directs_in(h, s, DirectKind.OUTBOUND))),
+    Metric("outbound_dialled", ("外撥數", "外呼数", "Outbound dialled"), "customers called by seats", COUNT, EVENT,
+           _OUT, apart.outbound_dialled),
     Metric("outbound_connected", ("外撥接通數", "外呼接通数", "Outbound connected"), "outbound calls answered", COUNT,
-           EVENT, (*_OUT, f.DirectAnswered),
-           lambda h, s: sum(bool(one.answered_at) for one in x.directs_in(h, s, DirectKind.OUTBOUND))),
+           EVENT, (*_OUT, f.DirectAnswered, f.CustomerAnswered), apart.outbound_connected),
+    Metric("outbound_talk", ("外撥通話時間", "外呼通话时间", "Outbound talk time"), "Σ talk of outbound calls", TIME,
+           EVENT, _TALK, apart.outbound_talk),
+    Metric("line_overflow", ("線路溢流數", "线路溢流数", "Calls above the line cap"),
+           "calls in and out refused above a line's cap; by line: overflows", COUNT, EVENT, (f.LineOverflowed,),
+           lambda h, s: sum(apart.overflows(h, s).values())),
+    # callbacks and messages
+    Metric("callbacks_scheduled", ("預約回電數", "预约回电数", "Callbacks scheduled"), "callbacks asked for", COUNT,
+           ARRIVAL, _CALLBACK, lambda h, s: len(apart.callbacks_in(h, s))),
+    Metric("callbacks_dialled", ("回電撥出數", "回电拨出数", "Callbacks dialled"),
+           "callbacks whose customer was called", COUNT,
+           ARRIVAL, _CALLBACK, lambda h, s: sum(bool(one.dialled_at) for one in apart.callbacks_in(h, s))),
+    Metric("callbacks_reached", ("回電響鈴數", "回电响铃数", "Callbacks reached"),
+           "callbacks whose customer's phone rang or was answered", COUNT, ARRIVAL,
+           (*_CALLBACK, f.Accepted, f.CustomerRang, f.CustomerAnswered),
+           lambda h, s: sum(bool(one.rang_at or one.answered_at) for one in apart.callbacks_in(h, s))),
+    Metric("callbacks_bridged", ("回電接通數", "回电接通数", "Callbacks bridged"),
+           "callbacks whose customer talked with the seat", COUNT, ARRIVAL,
+           (*_CALLBACK, f.Accepted, f.CustomerAnswered),
+           lambda h, s: sum(bool(one.answered_at) for one in apart.callbacks_in(h, s))),
+    Metric("voicemails", ("語音留言數", "语音留言数", "Voice messages"), "messages left", COUNT, EVENT,
+           (*_ENTRY, f.VoicemailStarted, f.VoicemailLeft), apart.voicemails),
+    Metric("watched", ("監聽時間", "监听时间", "Supervision time"), "Σ supervisors in conversations; in no talk time",
+           TIME, SPAN, (f.WatchAnswered, f.WatchEnded, f.TookOver), apart.watching),
     # text
     Metric("first_response", ("首次回應時間", "首次响应时间", "First response time"),
            "first message of the seat − arrival; bot and system out", TIME, ARRIVAL, _TEXTS,
-           lambda h, s: x.mean(x.first_replies(h, s))),
+           lambda h, s: x.mean(texts.first_replies(h, s))),
+    Metric("first_response_open",
+           ("首次回應時間(營業時間)", "首次回应时间(营业时间)", "First response time, open hours"),
+           "first message of the seat − arrival, without the time the queue was closed", TIME, ARRIVAL,
+           (*_TEXTS, *_QUEUE, f.QueueOpened), lambda h, s: x.mean(texts.first_replies_open(h, s))),
     Metric("next_response", ("後續回應時間", "后续响应时间", "Next response time"),
            "seat's message − first unanswered customer message, after the first answer", TIME, ARRIVAL, _TEXTS,
-           lambda h, s: x.mean(x.next_replies(h, s))),
+           lambda h, s: x.mean(texts.next_replies(h, s))),
     Metric("resolution", ("解決時間", "解决时间", "Resolution time"), "end − arrival of answered contacts", TIME,
-           ARRIVAL, (*_ENTRY, f.Accepted, f.Ended), lambda h, s: x.mean(x.resolutions(h, s))),
+           ARRIVAL, (*_ENTRY, f.Accepted, f.CustomerAnswered, f.Ended), lambda h, s: x.mean(x.resolutions(h, s))),
     Metric("concurrency", ("同時服務數", "同时服务数", "Concurrency"), "Σ handling time / time with ≥ 1", RATIO,
            EVENT, _TALK, x.concurrency),
     Metric("valid_both_spoke", ("有效對話(雙方發言)", "有效对话(双方发言)", "Valid chats, both spoke"),
-           "both sides sent something", COUNT, ARRIVAL, _TEXTS, x.valid_both_spoke),
+           "both sides sent something", COUNT, ARRIVAL, _TEXTS, texts.valid_both_spoke),
     Metric("valid_visitor_spoke", ("有效對話(訪客發言)", "有效对话(访客发言)", "Valid chats, visitor spoke"),
-           "the visitor sent something", COUNT, ARRIVAL, _TEXTS, x.valid_visitor_spoke),
+           "the visitor sent something", COUNT, ARRIVAL, _TEXTS, texts.valid_visitor_spoke),
     Metric("messages_sent", ("發送訊息數", "发送消息数", "Messages sent"), "messages of the seat in its handlings",
            COUNT, EVENT, (*_TALK, f.MessagePassed), lambda h, s: sum(part.messages for part in x.parts_in(h, s))),
     Metric("fcr_proxy", ("首次解決率(代理指標)", "首次解决率(代理指标)", "First contact resolution, by address"),
            "answered contacts whose address came neither X before nor X after / answered with an address", RATIO,
-           ARRIVAL, (*_ENTRY, f.Accepted), x.fcr_proxy),
-    Metric("erlang_load", ("話務負載", "话务负载", "Load"), "a = λ·AHT", Unit.ERLANG, EVENT, (*_QUEUE, *_PART),
+           ARRIVAL, (*_ENTRY, f.Accepted, f.CustomerAnswered), x.fcr_proxy),
+    Metric("erlang_load", ("話務負載", "话务负载", "Load"), "a = λ·AHT", Unit.ERLANG, EVENT, (*_VISIT, *_PART),
            x.erlang_load),
 )
 # fmt: on
@@ -298,133 +364,3 @@ METRICS: dict[str, Metric] = {metric.id: metric for metric in _LIST}
 def compute(metric: str, history: History, scope: Scope) -> Value:
     """One figure by its id. Raises KeyError for an id that is not defined."""
     return METRICS[metric].compute(history, scope)
-
-
-# --- what each term and feature row is given by ----------------------------------------------------------------------
-
-TERMS: dict[str, tuple[str, ...]] = {
-    "Offered": ("offered", "net_offered"),
-    "Answered, answer rate": ("answered", "answer_rate"),
-    "Abandoned, abandonment rate": (
-        "abandoned",
-        "abandon_rate",
-        "abandon_rate_net",
-        "abandon_rate_of_settled",
-    ),
-    "Short abandon": ("short_abandoned",),
-    "SL (service level)": (
-        "sl_negative",
-        "sl_ignore",
-        "sl_positive",
-        "sl_answered_only",
-        "sl_asterisk2",
-        "sl_net",
-        "sl_all_in",
-        "sl_board",
-        "sl_acd_report",
-        "sl_acd_by_arrival",
-    ),
-    "SL event": ("sl_events",),
-    "Interval attribution": ("answered_event", "abandoned_event", "flowed_out_event", "sl_events", "ended"),
-    "ASA": ("asa", "answer_median", "answer_p90", "answer_longest"),
-    "AHT": ("aht", "handle_total"),
-    "ACW": ("acw_total", "acw_mean"),
-    "Talk, hold, ring, consult": ("talk_total", "talk_mean", "ring_total"),
-    "RNA": ("rna", "rejected", "unreachable", "left_ringing", "non_response", "non_response_without_abandons"),
-    "Occupancy": ("occupancy", "occupancy_with_ring"),
-    "Utilisation": ("utilisation",),
-    "Availability / productive time": ("availability", "productive", "time_paused"),
-    "FCR": ("fcr_proxy",),
-    "Connection rate": ("connection_rate",),
-    "Short call": ("short_calls",),
-    "EWT": ("ewt",),
-    "Erlang load": ("erlang_load",),
-    "Text: FRT, NRT, RT": ("first_response", "next_response", "resolution"),
-    "Concurrency": ("concurrency",),
-    "B1": (
-        "waiting",
-        "wait_longest",
-        "answered",
-        "seats_busy",
-        "seats_ready",
-        "seats_not_ready",
-        "seats_here",
-        "sl_board",
-        "wait_mean",
-    ),
-    "P1": (
-        "offered",
-        "answer_rate",
-        "abandon_rate",
-        "abandoned_event",
-        "late",
-        "redispatched",
-        "sl_acd_report",
-        "overflow",
-        "time_ready",
-        "ready_longest",
-        "ready_mean",
-        "wait_total",
-        "wait_longest",
-        "wait_mean",
-        "agent_answer_mean",
-    ),
-    "P2": (
-        "time_here",
-        "time_ready",
-        "time_busy",
-        "time_assigned",
-        "time_paused",
-        "time_wrap_up",
-        "offers",
-        "offers_accepted",
-        "rna",
-        "rejected",
-        "ring_total",
-        "outbound_dialled",
-        "outbound_connected",
-        "talk_total",
-        "acw_total",
-        "aht",
-        "occupancy",
-    ),
-    "P3": ("handled", "finished", "unfinished", "handle_total", "aht", "messages_sent"),
-}
-"""Term of the field's dictionary, or row of the feature list -> the figures that give it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A part of a term that no fact tells yet. `fact` names what has to be recorded for it."""
-
-    part: str
-    fact: str
-
-
-MISSING: dict[str, tuple[Missing, ...]] = {
-    "Talk, hold, ring, consult": (
-        Missing("hold time", "customer put on hold, taken back"),
-        Missing("consult time", "consultation started, ended"),
-    ),
-    "AHT": (Missing("hold apart from talk", "customer put on hold, taken back"),),
-    "Hold time/rate": (Missing("hold time, hold rate, left while on hold", "customer put on hold, taken back"),),
-    "Transfer rate": (Missing("transfers: warm, blind, to queue", "handling ended by a transfer"),),
-    "Adherence": (Missing("adherence and conformance", "a seat's planned activities"),),
-    "Shrinkage": (Missing("paid time", "a seat's planned activities"),),
-    "CSAT": (Missing("positive answers, response rate", "a rating was asked for and given"),),
-    "FCR": (Missing("the same reason", "the disposition's reason was saved"),),
-    "Text: FRT, NRT, RT": (Missing("the business-hours variant", "a queue opened and closed by its hours"),),
-    "Erlang A": (Missing("patience, fitted with censored waits", "none: the model comes with staffing"),),
-    "P2": (Missing("transferred in and out", "handling ended by a transfer"),),
-    "P3": (
-        Missing("transferred in and out; accepted without those transferred in", "handling ended by a transfer"),
-        Missing("positive and filled", "a rating was asked for and given"),
-    ),
-}
-"""What later issues bring, as data: a report names it instead of showing a wrong number."""
-
-VOCABULARY: tuple[str, ...] = ("Grade of service, holding time, call attempt, busy hour",)
-"""Terms of terms.md that are words and no figures."""
-
-MODELS: dict[str, Callable[[float, int, float, float], ErlangC]] = {"Erlang C": x.erlang_c}
-"""Terms that are models of numbers given to them, not figures of facts."""

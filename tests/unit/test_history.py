@@ -11,14 +11,15 @@ from acd.core.model import SECOND
 from dashboards.history import VisitEnd, read_history
 from records.fold import Rules, fold
 from records.model import Case
-from tests.support.scene import Scene, queue
+from tests.support.scene import Scene, key, queue, to
 
-MENU = m.Menu("menu", (m.MenuOption("1", "sales"),), "vip", 5 * SECOND, 2)
+MENU = m.Menu("menu", "choose", (key("1", m.Way.QUEUE, "sales"),), to(m.Way.QUEUE, "vip"), 5 * SECOND, 2)
 
 
 def served_by_the_fallback(scene: Scene, talked_before: bool) -> str:
     """A caller who chose sales in the menu; the engine went, the plain queue gave him to seat a."""
-    plan = m.EntryPlan("e", 1, "", menu=MENU)
+    scene.define(MENU)
+    plan = m.EntryPlan("e", 1, "", start=to(m.Way.MENU, "menu"))
     item = scene.done(i.CallEntered("leg", plan)).item
     scene.done(i.LegArrived("leg"))
     scene.seat("a", "sales", ready=talked_before)
