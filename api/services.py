@@ -10,7 +10,6 @@ from typing import Any
 from acd.core.inputs import Input
 from acd.core.model import Micros, Seat, State
 from acd.core.reply import Done, Refused
-from acd.ports import FactLog
 from api.auth.tokens import Token, TokenStore
 from api.errors import ApiError, refused
 from api.gateway import Caller, submit
@@ -62,7 +61,6 @@ class Services:
     names: Names = field(default_factory=Names)
     settings: Settings = field(default_factory=Settings)
     recordings: Callable[[], Figures | None] = lambda: None
-    log: FactLog | None = None
 
     @property
     def dial(self) -> DirectoryDialPlans:

@@ -90,7 +90,6 @@ async def main(settings: Settings) -> None:
         lags=lambda: _lags(database, facts),
         checks=_checks(bus, database, live),
         settings=settings,
-        log=facts,
         recordings=lambda: figures(database, settings, time.time_ns() // 1000),
     )
 

@@ -8,23 +8,17 @@ from datetime import datetime
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from acd.core.facts import MenuChose
-from acd.core.model import Micros, Phase, State, WorkItem
+from acd.core.model import Phase, State, WorkItem
 from acd.core.shapes import PLACES, Place
-from acd.ports import FactLog
-from acd.replica import recorded
 from api.errors import ApiError
 from api.routes.common import Use
 from api.schemas import Id, moment
 from api.services import Services
 from directory import callers
 from records import queries
-from records.model import Interaction
+from records.model import Interaction, MarkKind
 
 router = APIRouter(prefix="/calls", tags=["calls"])
-PAGE = 2000
-LONGEST_READ = 50_000
-"""Facts that are looked through for one call's menus: minutes of a busy center."""
 
 
 class KeyPressed(BaseModel):
@@ -88,8 +82,9 @@ def information(item: Id, use: Use) -> InformationOut:
         number = callers.number_of(session, address) if address else ""
     if live is None and kept is None:
         raise ApiError(404, "unknown_call", say=f"There is no call {item}; GET /api/v1/calls lists them.")
-    entered = kept.entered_at if kept else live.arrived_at if live else 0
-    menus = list(menu_path(use.log, item, entered)) if use.log is not None else []
+    marks = found.case.marks if found else []
+    keys = [mark for mark in marks if mark.kind == MarkKind.KEY]
+    menus = [KeyPressed(menu=mark.subject, digit=mark.detail, at=moment(mark.at)) for mark in keys]
     if live is not None:
         return _live(use, live, kept, number, menus)
     assert kept is not None
@@ -140,8 +135,8 @@ def _over(kept: Interaction, number: str, menus: list[KeyPressed]) -> Informatio
         live=not kept.ended_at,
         direction=kept.direction,
         entry=kept.account,
-        trunk="",
-        prefix="",
+        trunk=kept.trunk,
+        prefix=kept.prefix,
         number=number,
         queue=kept.queue,
         menus=menus,
@@ -149,8 +144,8 @@ def _over(kept: Interaction, number: str, menus: list[KeyPressed]) -> Informatio
         shape="none",
         parties=[],
         wait_seconds=max(0, until - kept.queued_at) / 1_000_000 if kept.queued_at else 0.0,
-        priority=0,
-        last_agent="",
+        priority=kept.priority,
+        last_agent=kept.last_seat,
         offers=kept.offers,
         recording=kept.recording,
         recording_paused=False,
@@ -187,30 +182,3 @@ def parties(state: State, item: WorkItem) -> Iterator[PartyOut]:
             since=moment(watcher.since),
             mode=watcher.mode.value,
         )
-
-
-def menu_path(log: FactLog, item: str, entered_at: Micros) -> Iterator[KeyPressed]:
-    """The menus of a call in order, read from the log where the call begins. Blocking."""
-    after = _before(log, entered_at)
-    for _ in range(LONGEST_READ // PAGE):
-        rows = log.read(after, PAGE)
-        for row in rows:
-            if row.kind == MenuChose.__name__ and item in row.body:
-                fact = recorded(row).fact
-                if isinstance(fact, MenuChose) and fact.item == item:
-                    yield KeyPressed(menu=fact.menu, digit=fact.digit, at=moment(row.at))
-            elif row.kind == "Ended" and f'"{item}"' in row.body:
-                return
-        if len(rows) < PAGE:
-            return
-        after = rows[-1].seq
-
-
-def _before(log: FactLog, at: Micros) -> int:
-    """The last seq whose fact is older than `at`: times never go back along the log."""
-    low, high = 0, log.last_seq()
-    while low < high:
-        middle = (low + high) // 2
-        rows = log.read(middle, 1)
-        low, high = (middle + 1, high) if rows and rows[0].at < at else (low, middle)
-    return low

@@ -123,7 +123,6 @@ async def serving(folder: Path) -> AsyncIterator[Api]:
         now=clock.now,
         counted=counted,
         lags=lambda: {"records": 3},
-        log=log,
         settings=settings,
         recordings=lambda: figures(database, settings, clock.now()),
     )

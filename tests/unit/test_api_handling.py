@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 import soundfile
+from sqlalchemy import insert
 
 from acd.core import inputs as i
 from acd.core.model import SECOND, EntryPlan, OfferResult, Presence, SeatProfile, TrunkDef, WatchMode
@@ -22,7 +23,8 @@ from api.hours import HoursKeeper
 from directory import changes, service
 from directory.model import EntryPoint, Hours, OutboundCode, Stretch, Trunk, WeekDay
 from directory.prompts import speaker
-from tests.support.api import Api, serving
+from storage import tables
+from tests.support.api import START, Api, serving
 
 pytestmark = pytest.mark.asyncio
 P = Permission
@@ -172,6 +174,40 @@ async def test_forced_sign_out_and_status(api: Api) -> None:
     assert (status, shown["seat"]["voice"]["status"]) == (200, "ready")
     status, shown = await ask(api, "POST", "/seats/bob/force-sign-out", None, P.CALLS_SUPERVISE)
     assert (status, shown["seat"]["signed_in_at"]) == (200, None)
+
+
+@pytest.mark.feature("V12")
+async def test_information_of_a_call_that_is_over(api: Api) -> None:
+    row = {
+        "item": "i-9",
+        "number": 9,
+        "direction": "inbound",
+        "account": "82",
+        "queue": "sales",
+        "trunk": "carrier",
+        "priority": 3,
+        "last_seat": "bob",
+        "entered_at": START,
+        "queued_at": START + SECOND,
+        "accepted_at": START + 4 * SECOND,
+        "ended_at": START + 9 * SECOND,
+        "outcome": "answered",
+        "ended_by": "customer",
+        "sip": 200,
+        "q850": 16,
+        "recording": "i-9-r",
+        "reason": "live",
+    }
+    with api.services.database.write() as session:
+        session.execute(insert(tables.interactions).values(**row))
+        mark = {"item": "i-9", "ordinal": 1, "kind": "key", "at": START, "subject": "main", "detail": "2"}
+        session.execute(insert(tables.marks).values(**mark))
+    status, about = await ask(api, "GET", "/calls/i-9/information", None, P.CALLS_READ)
+    assert status == 200, about
+    shown = ("live", "direction", "entry", "trunk", "queue", "wait_seconds", "priority", "last_agent", "recorded")
+    assert [about[name] for name in shown] == [False, "inbound", "82", "carrier", "sales", 3.0, 3, "bob", True]
+    assert (about["outcome"], about["hung_up_by"], about["sip"], about["q850"]) == ("answered", "customer", 200, 16)
+    assert [(one["menu"], one["digit"]) for one in about["menus"]] == [("main", "2")]
 
 
 async def test_information_of_what_nobody_knows(api: Api) -> None:
