@@ -34,6 +34,7 @@ QUEUE, PEER = "700", "701"
 PEER_APP = "benchpeer"
 LONGEST_FOLDER = 60  # bytes: Asterisk's control socket must fit into 107
 LONGEST_END_S = 40.0  # SIP gives a transaction up after 32 s (RFC 3261, timers B, F and H)
+STEADY_S = 3.0  # what a start brings (every phone is looked at, records catch up) is over
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 DIALPLAN = """
@@ -88,6 +89,7 @@ class Floor:
                 seats = [f"seat{number}" for number in range(self.agents)]
                 await asyncio.to_thread(self.system.make_ready, *seats)
                 self.signed_in = True
+            await asyncio.sleep(STEADY_S)
             yield self.system
         finally:
             await asyncio.to_thread(self.quit)

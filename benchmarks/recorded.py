@@ -102,7 +102,6 @@ class Recorded:
     async def ringside(self) -> None:
         """All of Ringside."""
         own = self.place.processes()
-        await asyncio.sleep(IDLE_S)  # what it has to do at its start is done
         used = cpu_of(own)
         await asyncio.sleep(IDLE_S)
         self.idle.append((cpu_of(own) - used) / IDLE_S * 1000)
