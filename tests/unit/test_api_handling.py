@@ -245,6 +245,7 @@ async def test_the_document_is_tried_then_applied(api: Api) -> None:
     assert (await ask(api, "POST", "/configuration", told))[1]["error"]["code"] == "unknown_queue"
 
 
+@pytest.mark.feature("C8")
 async def test_an_agent_blocks_for_a_day_and_only_an_administrator_for_good(api: Api) -> None:
     asked = {"number": "0912345678", "reason": "rude"}
     status, entry = await ask(api, "POST", "/blacklist", asked, P.BLACKLIST_ADD)

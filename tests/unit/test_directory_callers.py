@@ -178,7 +178,6 @@ def test_after_hours_a_caller_may_be_queued_or_sent_elsewhere(database: Database
 # --- extensions --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.feature("V5")
 def test_six_licences_are_six_extensions_and_each_belongs_to_one(database: Database) -> None:
     with database.read() as session:
         assert len(service.list_extensions(session)) == 6
