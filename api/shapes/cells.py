@@ -408,6 +408,8 @@ def possible(scene: Scene) -> tuple[Step, ...]:
 def _fits(scene: Scene, step: Step) -> bool:
     if step in MOVE_STEPS:
         return (scene.shape, MOVE_STEPS[step]) in MOVES and _keeps_watch(scene, step)
+    if step is Step.OTHER_LEAVES and scene.shape is Shape.BLIND:
+        return _may_be_turned_down(scene)
     if step in LEAVE_STEPS:
         return (scene.shape, LEAVE_STEPS[step]) in LEAVES and _keeps_watch(scene, step)
     if step in INVITED:

@@ -31,10 +31,12 @@ from acd.core.model import (
 from acd.core.reply import Refused, Reply
 from acd.ports import DialRefused
 from acd.replica import Replica
-from api.bootstrap import open_database, open_log
+from api.bootstrap import asterisk_settings, open_database, open_log, read_part
 from api.gateway import submit
 from api.shapes.cells import Robot
 from api.shapes.stage import TONES, Names
+from cti.ami import Ami
+from cti.trunks import states
 from directory import changes, service
 from directory.dialling import DirectoryDialPlans
 from directory.model import DialClass, EntryPoint, OutboundCode, Trunk
@@ -47,6 +49,8 @@ RESTING = "shapes_resting"
 RING_TIME = 8 * SECOND
 """Longer than an engine takes to come back (2.7 s at worst), short enough to wait for its end."""
 CARRIERS = (Robot.OUT, Robot.FAR)
+QUALIFY_S = 2
+"""A line whose carrier did not answer at the start is not called until it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ def _write_cast(session: Session, cast: Cast, key: bytes) -> None:
         service.put_queue(session, QueueDef(queue, queue, ring_time=RING_TIME, wrap_up=wrap_up))
     for robot in CARRIERS:
         trunk, address = cast.trunk(robot), f"{cast.address(robot)}:{cast.ports[robot]}"
-        changes.put_trunk(session, Trunk(trunk, trunk, address, number="+886233330000"), key)
+        changes.put_trunk(session, Trunk(trunk, trunk, address, number="+886233330000", qualify_s=QUALIFY_S), key)
         changes.put_code(session, OutboundCode(cast.code(robot), trunk, trunk, queue=cast.first_queue))
     for extension in called.extensions.values():
         service.create_extension(session, extension)
@@ -193,6 +197,19 @@ def _phone(robot: Robot, cast: Cast, server: str, known: Mapping[str, str]) -> A
         return PhoneProcess.start(f"091234567{cast.number}", server=server, register=False, tone=tone)
     extension = cast.names.extensions[robot]
     return PhoneProcess.start(extension, server=server, password=known[extension], tone=tone)
+
+
+async def lines_up(settings: Settings, cast: Cast) -> bool:
+    """Whether Asterisk knows that both carriers answer."""
+    database = open_database(settings)
+    try:
+        secrets = load_secrets(settings)
+        part = await asyncio.to_thread(read_part, database, settings, secrets)
+    finally:
+        database.close()
+    mine = [trunk for trunk in part.trunks if trunk.name in {cast.trunk(robot) for robot in CARRIERS}]
+    async with Ami(asterisk_settings(settings, secrets, part)) as ami:
+        return all(state.usable for state in (await states(ami, mine)).values())
 
 
 async def sign_in(

@@ -111,6 +111,7 @@ async def rigs(
             async def one(cast: Cast) -> Rig:
                 robots = await stack.enter_async_context(center.robots(system.settings, cast))
                 await center.sign_in(ground, cast.names, _until)
+                await _until_lines_are_up(system, cast)
                 stage = Stage(ground, robots, cast.names, kill=kill, talk_s=talk_s)
                 return Rig(system, cast, robots, stage, folder)
 
@@ -142,6 +143,13 @@ def _write_directory(system: System, wanted: Sequence[Cast]) -> None:
     with database.write() as session:
         center.write_directory(session, wanted, load_secrets(system.settings).sealing_key())
     database.close()
+
+
+async def _until_lines_are_up(system: System, cast: Cast) -> None:
+    end = time.monotonic() + LIMIT_S
+    while not await center.lines_up(system.settings, cast):
+        assert time.monotonic() < end, f"the carriers do not answer within {LIMIT_S:g} s"
+        await asyncio.sleep(0.2)
 
 
 async def _until(look: Callable[[], bool], what: str) -> None:
