@@ -172,25 +172,28 @@ def _ended(history: History, fact: f.Ended, at: Micros) -> None:
 
 
 def _fallback(history: History, fact: f.FallbackCallServed) -> None:
-    """The plain queue's part is a visit like any other; it stands at the times that queue gave."""
-    plan = fact.plan
-    contact = history.contacts.setdefault(
-        fact.item, Contact(fact.item, plan.entry, plan.medium, plan.address, fact.entered_at)
-    )
-    visit = history.last_item.get(fact.item)
+    """The plain queue's part is a visit like any other; it stands at the times that queue gave, by another clock: none
+    comes before what was seen here."""
+    plan, item = fact.plan, fact.item
+    dialled = history.dialled.get(item)
+    came = dialled.started_at if dialled is not None else fact.entered_at
+    contact = history.contacts.setdefault(item, Contact(item, plan.entry, plan.medium, plan.address, came))
+    visit = history.last_item.get(item)
+    parts = history.by_item.get(item, ())
+    seen = max(contact.entered_at, *(part.ended_at for part in parts), visit.left_at if visit else 0)
     if visit is None or visit.end is not VisitEnd.OPEN:
-        _queue(history, fact.item, visit.queue if visit else plan.queue, fact.entered_at)
-    waited = history.last_item[fact.item]  # its queue is where the caller waited; the plan of a menu names none
-    # Asterisk's clock and ours may differ by a moment: nothing of the plain queue's ends before it began here.
-    ended = max(fact.ended_at, waited.queued_at)
+        _queue(history, item, visit.queue if visit else plan.queue, max(fact.entered_at, seen))
+    waited = history.last_item[item]  # its queue is where the caller waited; the plan of a menu names none
+    began = max(waited.queued_at, seen)
+    answered = max(fact.answered_at, began)
+    ended = max(fact.ended_at, answered if fact.answered_at else began)
     contact.ended_at, contact.outcome = ended, fact.outcome
     if not fact.answered_at:
-        _leave(history, fact.item, ended, VisitEnd.ABANDONED, fact.outcome)
+        _leave(history, item, ended, VisitEnd.ABANDONED, fact.outcome)
         return
-    answered = min(max(fact.answered_at, waited.queued_at), ended)
-    _leave(history, fact.item, answered, VisitEnd.ANSWERED, fact.outcome)
+    _leave(history, item, answered, VisitEnd.ANSWERED, fact.outcome)
     contact.answered_at = contact.answered_at or answered
-    part = Handled(fact.item, fact.seat, waited.queue, plan.entry, plan.medium, answered)
+    part = Handled(item, fact.seat, waited.queue, plan.entry, plan.medium, answered)
     part.ended_at, part.met_at, part.talk = ended, answered, ended - answered
     add_part(history, part)
 

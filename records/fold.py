@@ -246,10 +246,12 @@ def _fallback_served(case: Case, fact: f.FallbackCallServed) -> None:
     another clock: none comes before what we saw ourselves."""
     item = case.interaction
     item.fallback, item.exact = True, fact.exact
-    began = max(fact.entered_at, item.entered_at)
+    waits = [one for one in case.segments if one.kind == Stretch.QUEUE]
+    seen = [max(one.started_at, one.ended_at) for one in waits] + [part.ended_at for part in case.handlings]
+    began = max(item.entered_at, *seen, 0 if parts.is_open(case, Stretch.QUEUE) else fact.entered_at)
     item.queued_at = item.queued_at or began
-    answered_at = max(fact.answered_at, began, item.queued_at)
-    ended_at = max(fact.ended_at, answered_at if fact.answered_at else item.queued_at)
+    answered_at = max(fact.answered_at, began)
+    ended_at = max(fact.ended_at, answered_at if fact.answered_at else began)
     if not parts.is_open(case, Stretch.QUEUE):
         parts.finish(case, Stretch.IVR, began)
         parts.begin(case, Stretch.QUEUE, began, item.queue)
@@ -280,6 +282,8 @@ def _apply_served(case: Case, fact: ServedFact, at: Micros) -> None:
         case f.OfferEnded():
             item.phase = "waiting"
             parts.of_offer(case, fact.offer, lambda segment: parts.close(segment, at, fact.result))
+            if fact.sip or fact.q850:  # refused before it rang: the codes are kept all the same
+                parts.add_leg(case, fact.offer, LegRole.SEAT, at, fact.seat)
             parts.leg_gone(case, fact.offer, at, fact.sip, fact.q850)
         case f.Accepted():
             _accepted(case, fact, at)
