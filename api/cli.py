@@ -81,6 +81,11 @@ def _parser(say: Words) -> argparse.ArgumentParser:
     up.add_argument("--for", dest="seconds", type=_seconds, metavar="SECONDS", help=say("opt.for"))
     up.add_argument("--keep-asterisk", action="store_true", help=say("opt.keep_asterisk"))
 
+    demo = add(nouns, "demo", "cmd.demo", _later("demo", "demo"), lists=False)
+    demo.add_argument("--shapes", action="store_true", help=say("opt.shapes"))
+    demo.add_argument("--only", default="", metavar="TEXT", help=say("opt.only"))
+    demo.add_argument("--for", dest="seconds", type=_seconds, metavar="SECONDS", help=say("opt.for"))
+
     doctor = add(nouns, "doctor", "cmd.doctor", _later("doctor", "run"))
     doctor.add_argument("--no-call", action="store_true", help=say("opt.no_call"))
 
