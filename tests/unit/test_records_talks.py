@@ -385,3 +385,106 @@ def test_information_tells_the_whole_way_of_a_call() -> None:
         ("owner", "amy", True),
     ]
     assert len(scene.facts(f.Ended)) == 1
+
+
+def test_going_through_another_entry_point_keeps_the_first_account() -> None:
+    scene = center(queue("w"))
+    item = talking(scene)
+    plan = m.EntryPlan("89", 1, "w")
+    scene.done(i.TransferAsked("amy", item, m.Target(m.TargetKind.ENTRY, "89"), plan=plan))
+    scene.wait(5)
+    scene.hang_up(item)
+    case = cases_of(scene)[item]
+    assert (case.interaction.account, information(case).entries) == ("e", ("89",))
+    (transfer,) = case.transfers
+    assert (transfer.kind, transfer.to_id, transfer.result) == ("entry", "89", "completed")
+    assert case.record is not None
+    assert case.record.account == "e"
+    assert figure(scene, "transfers_queue") == 1
+
+
+def test_a_message_names_its_caller_and_his_wait_flows_out() -> None:
+    scene = center(keys=(key("9", m.Way.VOICEMAIL),))
+    scene.give(i.MediumDefined(m.MediumDef("voicemail", m.Presence.TEXT, 1, 5)))
+    scene.choose("amy", "not_ready")
+    scene.choose("amy", "away")
+    call = scene.call("q")
+    scene.wait(8)
+    scene.press(call, "9")
+    scene.wait(12)
+    scene.hang_up(call)
+    (task,) = scene.state.items
+    cases = cases_of(scene)
+    assert (cases[task].interaction.origin, cases[task].interaction.kind) == (call, "voicemail")
+    assert cases[task].interaction.recording == cases[call].interaction.recording != ""
+    assert cases[call].interaction.reason == NoRecord.VOICEMAIL
+    assert [one.kind for one in cases[call].segments] == ["ivr", "queue", "voicemail"]
+    assert [figure(scene, metric) for metric in ("voicemails", "abandoned", "flowed_out", "open")] == [1, 0, 1, 1]
+
+
+def test_a_customer_handed_to_a_number_outside_is_the_agents_warm_transfer() -> None:
+    scene = center()
+    item = talking(scene)
+    target = m.Target(m.TargetKind.OUTSIDE, CITY.address)
+    scene.done(i.ConsultAsked("amy", item, target, CITY))
+    scene.wait(5)
+    scene.done(i.OfferAnswered(other(scene, item)))
+    scene.wait(3)
+    scene.done(i.MoveMade("amy", item, Move.COMPLETE))
+    scene.wait(600)
+    scene.hang_up(item)
+    case = cases_of(scene)[item]
+    assert seconds(case) == [("amy", 10, 5, 3)]  # ten minutes with somebody else are nobody's talk
+    (transfer,) = case.transfers
+    assert (transfer.kind, transfer.result, transfer.trunk) == ("consult", "completed", "city")
+    assert [one.role for one in information(case).parties] == ["customer", "owner", "other"]
+    assert figure(scene, "transfers_consult", "amy") == 1
+    assert case.record is not None
+
+
+def test_a_full_line_is_counted_for_its_trunk_and_asks_for_no_record() -> None:
+    scene = center()
+    scene.give(i.TrunkDefined(m.TrunkDef("city", 1)))
+    dialled(scene)
+    scene.refused(i.ConsultAsked("amy", next(iter(scene.state.items)), m.Target(m.TargetKind.OUTSIDE, "x"), CITY))
+    history = read_history(scene.world.log, scene.now + 1)
+    whole = Scope(0, scene.now + 1, trunk="city")
+    assert (compute("line_overflow", history, whole), compute("outbound_connected", history, whole)) == (1, 1)
+    assert len(cases_of(scene)) == 1
+
+
+def test_a_gap_of_the_recording_is_told() -> None:
+    scene = center()
+    item = talking(scene)
+    recording = scene.state.items[item].recording
+    scene.done(i.RecordingStarted(item, recording))
+    assert information(cases_of(scene)[item], scene.state.items[item]).recording_on
+    scene.done(i.RecordingStopped(item, "disk full"))
+    told = information(cases_of(scene)[item], scene.state.items[item])
+    assert [one.what for one in told.recording_events] == ["began", "failed disk full"]
+    assert not told.recording_on
+
+
+def test_a_phones_own_attended_transfer_joins_two_calls_and_each_is_counted_once() -> None:
+    """The customer's call has one record; the call to the third party was connected and has its own (V2)."""
+    scene = center()
+    item = talking(scene)
+    seat = scene.state.seats["amy"]
+    second = scene.done(i.OutboundAsked("amy", CITY, leg="amy-2")).item
+    scene.done(i.OfferAnswered(scene.state.items[second].leg))
+    scene.wait(4)
+    first, far = seat.handlings[item].offer, scene.state.items[second].leg
+    scene.done(i.PhonesJoined(first, second, far))
+    scene.wait(30)
+    scene.hang_up(item)
+    cases = cases_of(scene)
+    assert [case.record is not None for case in (cases[item], cases[second])] == [True, True]
+    (transfer,) = cases[item].transfers
+    assert (transfer.result, transfer.to_kind) == ("completed", "outside")
+    assert [part.how for part in cases[second].handlings] == ["joined"]
+    assert seconds(cases[second]) == [("amy", 4, 0, 0)]
+    assert (figure(scene, "handled"), figure(scene, "outbound_connected"), figure(scene, "transfers_consult")) == (
+        1,
+        1,
+        1,
+    )
