@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     api_port: Port = 8080
     sip_host: str = "127.0.0.1"  # the address phones register at; never a wildcard by default (SIP scanners)
     sip_port: Port = 5060
+    sip_tls_port: Annotated[int, Field(ge=0, le=65535)] = 0  # SIP over TLS, with all three; 0 = none
+    sip_tls_cert: str = ""  # the certificate's file, with its chain
+    sip_tls_key: str = ""  # its key's file
     media_host: str = ""  # the address told to phones for sound when it differs from sip_host (NAT)
     http_port: Port = 8088  # Asterisk's HTTP and ARI; always on loopback
     ami_port: Port = 5038  # always on loopback
