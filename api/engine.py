@@ -51,6 +51,7 @@ from directory.definitions import DirectoryConfiguration
 from directory.dialling import DirectoryDialPlans
 from directory.plans import DirectoryPlans
 from directory.service import list_extensions, seat_names
+from recordings.space import enough
 from storage.bus import CallFailed, UnixHub
 from storage.inbox import SqlInbox
 from storage.session import Database
@@ -165,7 +166,13 @@ class EngineProcess:
         )
         self._agi = AgiServer(self._asterisk, self.runtime, plans, trunks=lambda: self._part.trunks)
         self._telephony = AsteriskTelephony(
-            self._asterisk, self.runtime, plans, self._book, dial_plans, on_replaced=self._stepping_down.set
+            self._asterisk,
+            self.runtime,
+            plans,
+            self._book,
+            dial_plans,
+            on_replaced=self._stepping_down.set,
+            room=lambda: enough(settings.raw_dir, settings),
         )
         self._hours = HoursKeeper(self._database, self.runtime)
         self._provisioned: dict[str, Extension] = {}

@@ -22,10 +22,11 @@ from acd.core.effects import (
     RingSeat,
     StartRecording,
     StopPrompt,
+    StopRecording,
     WantedLeg,
     WithdrawOffer,
 )
-from acd.core.inputs import OfferRefused, PromptEnded, RecordingStarted
+from acd.core.inputs import OfferRefused, PromptEnded, RecordingStarted, RecordingStopped
 from acd.core.model import SECOND, Micros, OfferResult
 from cti.ari import AriError, AriLost, path
 from cti.commands import carried_out, quietly
@@ -65,6 +66,7 @@ class Calls:
             RingSeat: self._ring,
             WithdrawOffer: self._withdraw,
             StartRecording: self._record,
+            StopRecording: self._stop_recording,
             HangUpLeg: self._hang_up,
             NotifyChannel: lambda _: None,  # a text adapter's business
             **self.conversations.rows,
@@ -283,10 +285,23 @@ class Calls:
         await self._end_music(effect.leg)
         await self.record(effect.item, effect.leg, effect.recording)
 
+    async def _not_recorded(self, item: str, leg: str, reason: str, error: str = "") -> None:
+        log.warning("recording_not_started", item=item, leg=leg, reason=reason, error=error)
+        await self._m.submit(RecordingStopped(item, reason))
+
+    def _stop_recording(self, effect: StopRecording) -> tuple[str, Work]:
+        return effect.leg, lambda: self._stop_now(effect)
+
+    async def _stop_now(self, effect: StopRecording) -> None:
+        try:
+            await self._m.manager.stop_recording(effect.leg)
+        except ManagerFailed as error:
+            log.warning("recording_not_stopped", item=effect.item, leg=effect.leg, error=str(error))
+
     async def record(self, item: str, leg: str, recording: str) -> None:
         """Write and say so; a recorder that runs already goes on (it follows the customer from seat to seat).
 
-        A failure is logged; the reconcile loop sees that nothing is written.
+        What cannot be written is told, and the call goes on; the reconcile loop tries again.
         """
         file = self._m.recordings / f"{recording}.raw"
         if not _FILE.fullmatch(recording):
@@ -294,9 +309,12 @@ class Calls:
             return
         try:
             if not await self._m.manager.recording(leg):
+                if not await asyncio.to_thread(self._m.room):
+                    await self._not_recorded(item, leg, "no_space")
+                    return
                 await self._m.manager.record(leg, file)
         except ManagerFailed as error:
-            log.warning("recording_not_started", item=item, leg=leg, error=str(error))
+            await self._not_recorded(item, leg, "recorder", str(error))
             return
         known = self._m.legs.get(leg)
         if known is not None and known.paused:

@@ -42,6 +42,13 @@ class AmiManager:
             raise ManagerFailed(str(error)) from error
         return any(line.startswith("0x") for line in lines)
 
+    async def stop_recording(self, leg: str) -> None:
+        """Every recorder of the channel stops."""
+        try:
+            await (await self._connected()).stop_recording(leg)
+        except (AmiError, AmiGone, ValueError) as error:
+            raise ManagerFailed(str(error)) from error
+
     async def mute_recording(self, leg: str, *, muted: bool) -> None:
         """Silence, or sound again; without a recorder there is nothing to do."""
         try:

@@ -40,6 +40,10 @@ class Manager(Protocol):
         """Whether something is being written for this channel."""
         ...
 
+    async def stop_recording(self, leg: str) -> None:
+        """Write no more for this channel."""
+        ...
+
     async def mute_recording(self, leg: str, *, muted: bool) -> None:
         """Let every recorder of this channel write silence, the time line kept, or sound again."""
         ...
@@ -51,7 +55,8 @@ class Manager(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What carrying out needs: the connection, the book, AMI, where files go, the way back to the core."""
+    """What carrying out needs: the connection, the book, AMI, where files go, the way back to the core. `room` says
+    whether there is space for another recording; it may take half a second, so it is asked in a thread."""
 
     ari: Ari
     app: str
@@ -61,3 +66,4 @@ class Means:
     recordings: Path
     submit: Submit
     now: Callable[[], Micros]
+    room: Callable[[], bool] = lambda: True

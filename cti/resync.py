@@ -309,6 +309,7 @@ def resume(
         elif want.role == "customer" and channel is not None and channel.ours:
             effects += _resume_customer(want, channel, want.leg in held)
     effects += _resume_talks(wanted, by_id, bridges, joined)
+    effects += _resume_recordings(wanted, by_id, effects)
     places = [
         placed(want)
         for want in wanted
@@ -368,6 +369,18 @@ def _resume_talks(
             if customer.recording:
                 effects.append(StartRecording(want.item, customer.leg, customer.recording))
     return effects
+
+
+def _resume_recordings(
+    wanted: Sequence[WantedLeg], by_id: Mapping[str, ChannelSeen], under_way: Sequence[Effect]
+) -> list[Effect]:
+    """Recordings that nobody has told of: the engine before us began them, or died before it could."""
+    begun = {effect.leg for effect in under_way if isinstance(effect, StartRecording)}
+    return [
+        StartRecording(want.item, want.leg, want.recording)
+        for want in wanted
+        if is_recorded(want) and not want.recorded and want.leg not in begun and want.leg in by_id
+    ]
 
 
 def placed(want: WantedLeg) -> Effect:

@@ -100,8 +100,10 @@ class AsteriskTelephony:
         *,
         on_replaced: Callable[[], None] = lambda: None,
         manager: Manager | None = None,
+        room: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`on_replaced` is called when another engine took the ARI application over: this one must stand down."""
+        """`on_replaced` is called when another engine took the application over: this one must stand down. `room` says
+        whether there is space for another recording."""
         self.settings = settings
         self._engine, self._plans, self._seats = engine, plans, seats
         self._on_replaced = on_replaced
@@ -124,6 +126,7 @@ class AsteriskTelephony:
             recordings=settings.recordings,
             submit=self._submit,
             now=engine.now,
+            room=room,
         )
         self._calls = Calls(means)
         self._direct = DirectCalls(means, self._calls, dial_plans)

@@ -178,6 +178,14 @@ class StartRecording:
 
 
 @dataclass(frozen=True, slots=True)
+class StopRecording:
+    """Write no more for this channel: its contact has no part in it any more."""
+
+    item: str
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
 class HangUpLeg:
     """End a channel. `q850` is told to the other end (16 normal, 17 busy, 21 refused, 34 congestion)."""
 
@@ -219,6 +227,7 @@ Effect = (
     | WithdrawOffer
     | Connect
     | StartRecording
+    | StopRecording
     | HangUpLeg
     | DropBridge
     | NotifyChannel
@@ -247,6 +256,7 @@ class WantedLeg:
     prompt: str = ""
     token: str = ""
     recording: str = ""
+    recorded: bool = False
     expires_at: Micros = 0
     ear: str = ""
     music: str = ""

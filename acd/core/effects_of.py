@@ -48,7 +48,8 @@ def effects_of(state: State, fact: f.Fact) -> tuple[e.Effect, ...]:
             play = (e.Play(fact.item, leg, fact.prompt, fact.token),) if fact.prompt else ()
             return (*_stop(fact.item, leg, fact.stops), *play)
         case f.VoicemailListened():
-            return (e.StartRecording(fact.item, state.items[fact.item].leg, fact.recording),)
+            leg = state.items[fact.item].leg
+            return (e.StopRecording(fact.item, leg), e.StartRecording(fact.item, leg, fact.recording))
         case f.MenuStarted():
             leg = state.items[fact.item].leg
             return (*_stop(fact.item, leg, fact.stops), e.Gather(fact.item, leg, fact.prompt, fact.token))
@@ -189,6 +190,7 @@ def _wanted_customer(state: State, item: WorkItem) -> e.WantedLeg:
         prompt=_prompt(state, item),
         token=item.token,
         recording=item.recording,
+        recorded=item.recorded,
         expires_at=state.timers.get(f"dial:{item.id}", 0),
         music=queue.music if queue is not None else "",
         paused=item.paused,

@@ -73,7 +73,7 @@ def evolve(state: State, recorded: f.Recorded) -> None:
             state.items[fact.item].queue = fact.queue
         case f.VoicemailListened():
             item = state.items[fact.item]
-            item.recording, item.token = fact.recording, ""
+            item.recording, item.token, item.recorded = fact.recording, "", False
             _set(state, "menu", fact.item, fact.due)
         case f.VoicemailLeft():
             if fact.task:
@@ -129,7 +129,8 @@ def evolve(state: State, recorded: f.Recorded) -> None:
         case f.MediaUp():
             state.seats[fact.seat].handlings[fact.item].media_up_at = at
         case f.RecordingBegan():
-            state.items[fact.item].recording = fact.recording
+            item = state.items[fact.item]
+            item.recording, item.recorded, item.gap = fact.recording, True, False
         case f.HandlingEnded():
             _handling_ended(state, fact, at)
         case f.WrapUpStarted():

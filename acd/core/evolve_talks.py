@@ -97,7 +97,7 @@ def evolve_talk(state: State, fact: TalkFact, at: Micros) -> None:
         case f.CustomerRang():
             item.far_rang = True
         case f.RecordingFailed():
-            pass
+            item.recorded, item.gap = False, True
         case _:
             assert_never(fact)
 

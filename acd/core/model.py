@@ -590,6 +590,8 @@ class WorkItem:
     tries: int = 0
     bridge: str = ""
     recording: str = ""
+    recorded: bool = False  # sound is being written, as far as we were told
+    gap: bool = False  # sound should be written and is not
     paused: bool = False  # its recording
     shape: Shape = Shape.NONE
     other: Other | None = None

@@ -19,17 +19,18 @@ LONGEST_PAUSE: Micros = 1800 * SECOND
 
 
 def recording_started(core: Core, given: i.RecordingStarted) -> Reply:
-    """Sound is being written."""
-    if core.item(given.item) is None:
+    """Sound is being written. Told again for a recorder that goes on: a no-op."""
+    item = core.item(given.item)
+    if item is None or (item.recorded and item.recording == given.recording):
         return LATE
     core.record(f.RecordingBegan(given.item, given.recording))
     return Done(item=given.item)
 
 
 def recording_stopped(core: Core, given: i.RecordingStopped) -> Reply:
-    """Sound is not being written: the gap is marked, the call goes on."""
+    """Sound is not being written: the gap is marked once, the call goes on."""
     item = core.item(given.item)
-    if item is None or not item.recording:
+    if item is None or not item.recording or item.gap:
         return LATE
     core.record(f.RecordingFailed(item.id, item.recording, given.reason))
     return Done(item=item.id)

@@ -29,6 +29,8 @@ def talk_effects(state: State, fact: f.Fact) -> tuple[e.Effect, ...]:
             return (e.HangUpLeg(fact.leg),)
         case f.TookOver():
             return _took_over(state, fact)
+        case f.CustomerMoved():
+            return (e.StopRecording(fact.item, fact.leg),)
         case f.WatchStarted():
             extension = state.seats[fact.seat].profile.extension
             return (e.RingSeat(fact.leg, fact.item, fact.seat, extension, "", state.items[fact.item].queue, fact.due),)

@@ -513,3 +513,14 @@ def test_a_pause_ends_by_hand_or_by_its_limit() -> None:
 
 def test_every_shape_that_may_invite_shows_the_ringing_one() -> None:
     assert set(INVITES.values()) == {Shape.RINGING}
+
+
+def test_a_gap_is_marked_once_and_over_when_sound_is_written_again() -> None:
+    scene = center()
+    item = talking(scene)
+    scene.done(i.RecordingStarted(item, f"{item}-r"))
+    for _ in range(3):
+        scene.done(i.RecordingStopped(item, "no_space"))
+    scene.done(i.RecordingStarted(item, f"{item}-r"))
+    assert len(scene.facts(f.RecordingFailed)) == 1
+    assert len(scene.facts(f.RecordingBegan)) == 2

@@ -47,7 +47,7 @@ from cti.resync import (
 CALLER = ChannelSeen("c1", "PJSIP/anonymous-1", "anonymous", "Up", ("entry", "81"), item="i1")
 AGENT = ChannelSeen("o1", "PJSIP/8001-2", "8001", "Up", ("offer", "o1"), item="i1", offer="o1")
 TALK = BridgeSeen("o1-b", "mixing", ("c1", "o1"), "o1-b")
-CUSTOMER = WantedLeg("c1", "customer", "talking", "i1", "i1", "amy", bridge="o1-b", recording="i1-r")
+CUSTOMER = WantedLeg("c1", "customer", "talking", "i1", "i1", "amy", bridge="o1-b", recording="i1-r", recorded=True)
 SEAT = WantedLeg("o1", "seat", "talking", "o1", "i1", "amy", "8001", bridge="o1-b")
 AMY = ContactSeen("amy", "8001", True, True)
 
@@ -225,6 +225,14 @@ WAITING = WantedLeg("c1", "customer", "waiting", "i1", "i1", queue="q")
 RINGING = WantedLeg("o1", "seat", "ringing", "o1", "i1", "amy", "8001", "q", expires_at=99)
 RESUMED: list[tuple[str, list[WantedLeg], list[ChannelSeen], list[BridgeSeen], list[Input], list[Effect]]] = [
     ("a talk goes on", [CUSTOMER, SEAT], [CALLER, AGENT], [TALK], [], []),
+    (
+        "a recording that nobody has told of is told of",
+        [replace(CUSTOMER, recorded=False), SEAT],
+        [CALLER, AGENT],
+        [TALK],
+        [],
+        [StartRecording("i1", "c1", "i1-r")],
+    ),
     ("music goes on", [WAITING], [CALLER], [BridgeSeen("hold-i1-1", "holding", ("c1",))], [], []),
     ("music starts again", [WAITING], [CALLER], [], [], [HoldMusic("i1", "c1", "q")]),
     (
