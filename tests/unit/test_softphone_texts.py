@@ -12,8 +12,8 @@ import pytest
 
 from softphone import addresses, events, tones
 from softphone.cli import Exit, run
-from softphone.options import parser
 from softphone.errors import PhoneError
+from softphone.options import parser
 
 HOSTILE = [
     'Bob" <sip:evil@example.net>',
