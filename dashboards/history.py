@@ -179,8 +179,7 @@ def _fallback(history: History, fact: f.FallbackCallServed) -> None:
     came = dialled.started_at if dialled is not None else fact.entered_at
     contact = history.contacts.setdefault(item, Contact(item, plan.entry, plan.medium, plan.address, came))
     visit = history.last_item.get(item)
-    parts = history.by_item.get(item, ())
-    seen = max(contact.entered_at, *(part.ended_at for part in parts), visit.left_at if visit else 0)
+    seen = max(contact.entered_at, visit.left_at if visit else 0)
     if visit is None or visit.end is not VisitEnd.OPEN:
         _queue(history, item, visit.queue if visit else plan.queue, max(fact.entered_at, seen))
     waited = history.last_item[item]  # its queue is where the caller waited; the plan of a menu names none
@@ -193,8 +192,9 @@ def _fallback(history: History, fact: f.FallbackCallServed) -> None:
         return
     _leave(history, item, answered, VisitEnd.ANSWERED, fact.outcome)
     contact.answered_at = contact.answered_at or answered
-    part = Handled(item, fact.seat, waited.queue, plan.entry, plan.medium, answered)
-    part.ended_at, part.met_at, part.talk = ended, answered, ended - answered
+    began = max(answered, *(one.ended_at for one in history.by_item.get(item, ())), 0)
+    part = Handled(item, fact.seat, waited.queue, plan.entry, plan.medium, began)
+    part.ended_at, part.met_at, part.talk = max(ended, began), began, max(ended, began) - began
     add_part(history, part)
 
 

@@ -247,7 +247,7 @@ def _fallback_served(case: Case, fact: f.FallbackCallServed) -> None:
     item = case.interaction
     item.fallback, item.exact = True, fact.exact
     waits = [one for one in case.segments if one.kind == Stretch.QUEUE]
-    seen = [max(one.started_at, one.ended_at) for one in waits] + [part.ended_at for part in case.handlings]
+    seen = [max(one.started_at, one.ended_at) for one in waits]
     began = max(item.entered_at, *seen, 0 if parts.is_open(case, Stretch.QUEUE) else fact.entered_at)
     item.queued_at = item.queued_at or began
     answered_at = max(fact.answered_at, began)
@@ -257,9 +257,11 @@ def _fallback_served(case: Case, fact: f.FallbackCallServed) -> None:
         parts.begin(case, Stretch.QUEUE, began, item.queue)
     if fact.answered_at:
         parts.finish(case, Stretch.QUEUE, answered_at, "accepted")
-        part = talks.begin_part(case, fact.seat, answered_at, offer="", queue=item.queue, media_up_at=answered_at)
-        item.media_up_at = item.media_up_at or answered_at
-        talks.reshape(case, Shape.TALK, answered_at)
+        met_at = max(answered_at, *(part.ended_at for part in case.handlings), 0)
+        ended_at = max(ended_at, met_at)
+        part = talks.begin_part(case, fact.seat, met_at, offer="", queue=item.queue, media_up_at=met_at)
+        item.media_up_at = item.media_up_at or met_at
+        talks.reshape(case, Shape.TALK, met_at)
         talks.end_part(case, part, ended_at, Party.SYSTEM)
     _over(case, ended_at, fact.outcome, Party.SYSTEM)
 
