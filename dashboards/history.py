@@ -175,9 +175,7 @@ def _fallback(history: History, fact: f.FallbackCallServed) -> None:
     """The plain queue's part is a visit like any other; it stands at the times that queue gave, by another clock: none
     comes before what was seen here."""
     plan, item = fact.plan, fact.item
-    dialled = history.dialled.get(item)
-    came = dialled.started_at if dialled is not None else fact.entered_at
-    contact = history.contacts.setdefault(item, Contact(item, plan.entry, plan.medium, plan.address, came))
+    contact = history.contacts.setdefault(item, Contact(item, plan.entry, plan.medium, plan.address, fact.entered_at))
     visit = history.last_item.get(item)
     seen = max(contact.entered_at, visit.left_at if visit else 0)
     if visit is None or visit.end is not VisitEnd.OPEN:

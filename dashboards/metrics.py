@@ -339,7 +339,7 @@ _LIST: tuple[Metric, ...] = (
            "seat's message − first unanswered customer message, after the first answer", TIME, ARRIVAL, _TEXTS,
            lambda h, s: x.mean(texts.next_replies(h, s))),
     Metric("resolution", ("解決時間", "解决时间", "Resolution time"), "end − arrival of answered contacts", TIME,
-           ARRIVAL, (*_ENTRY, f.Accepted, f.CustomerAnswered, f.Ended), lambda h, s: x.mean(x.resolutions(h, s))),
+           ARRIVAL, (*_VISIT, f.CustomerAnswered), lambda h, s: x.mean(x.resolutions(h, s))),
     Metric("concurrency", ("同時服務數", "同时服务数", "Concurrency"), "Σ handling time / time with ≥ 1", RATIO,
            EVENT, _TALK, x.concurrency),
     Metric("valid_both_spoke", ("有效對話(雙方發言)", "有效对话(双方发言)", "Valid chats, both spoke"),

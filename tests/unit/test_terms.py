@@ -285,7 +285,7 @@ FACTS_OF: dict[str, str] = {
     "Short call": TALKED,
     "EWT": VISITED,
     "Erlang load": f"{VISITED} {WRAPPED}",
-    "Text: FRT, NRT, RT": f"{QUEUED} Accepted CustomerAnswered Ended MessagePassed QueueOpened",
+    "Text: FRT, NRT, RT": f"{VISITED} CustomerAnswered MessagePassed QueueOpened",
     "Concurrency": TALKED,
     "B1": f"{VISITED} {SEEN}",
     "P1": f"{OFFERED} {SEEN}",
