@@ -11,24 +11,21 @@ import pytest
 import pytest_asyncio
 
 from acd.core import facts as f
-from acd.core.model import SECOND, Micros, OfferResult, Outcome, Party, Target, TargetKind
+from acd.core.model import SECOND, OfferResult, Outcome, Party, Target, TargetKind
 from acd.core.shapes import Shape
 from softphone import tones
 from softphone.process import PhoneProcess
 from tests.support.baresip import Baresip, baresip
-from tests.support.floor import Floor, Samples, floor, levels, loudness, sides
+from tests.support.floor import Floor, floor, loudness, sides
+from tests.support.stretches import stretch, voices_in
 from tests.support.system import System, entry, queue, seat
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.softphone]
 
-CALLER, ANN, BOB = 880, 1540, 1980
+VOICES = CALLER, ANN, BOB = 880, 1540, 1980
 ENTRY, ANNS, BOBS = "3001", "8001", "8002"
 LENGTH_SLACK_S = 1.0
 """Asterisk writes a recording in blocks of a second (reference/shapes.md §1)."""
-EDGE_S = 0.6
-"""Left out at both ends of a stretch that is measured: phones and log tell of a change up to 0.3 s apart."""
-PRESENT, ABSENT = 0.6, 0.1
-"""Shares of a stretch. Phones on a busy machine stutter: 0.89 was seen; a side that is lost has 0."""
 MUSIC_LOUD = 0.004
 """RMS of music, at least; a silent line is under 0.001."""
 
@@ -158,36 +155,7 @@ async def test_its_blind_transfer_leads_to_the_colleague(here: Floor, ann: Bares
     assert (await here.fact(f.Ended, item=item)).who is Party.SEAT
 
 
-async def test_digits_go_both_ways_with_opus(here: Floor) -> None:
-    password = await asyncio.to_thread(here.system.password, ANNS)
-    async with phone_of_ann(here, password, "opus") as ann:
-        await here.until(lambda: here.seat("ann").reachable, "ann's phone is known")
-        await here.ready("ann")
-        caller, _ = await connect(here, ann)
-        await ann.dtmf("5")
-        await caller.expect("dtmf", digit="5")
-        await caller.dtmf("7")
-        told = await ann.expect("CALL_DTMF_START")
-        assert told.data["param"] == "7"
-        await caller.hang_up()
-        await ann.expect("CALL_CLOSED")
-
-
 # --- Opus ------------------------------------------------------------------------------------------------------------
-
-
-def stretch(side: Samples, began: Micros, start: Micros, end: Micros) -> Samples:
-    """The middle of what was recorded between two moments of the facts' clock."""
-    first, last = ((at - began) / 1e6 for at in (start, end))
-    return side[round((first + EDGE_S) * tones.RATE) : round((last - EDGE_S) * tones.RATE)]
-
-
-def voices_in(samples: Samples) -> set[int]:
-    """Whose voice fills the stretch; fails where somebody's is there in part only."""
-    assert len(samples) >= tones.RATE // 2, "the stretch is too short to be judged"
-    shares = {hz: float((levels(samples, hz) > tones.FLOOR).mean()) for hz in (CALLER, ANN, BOB)}
-    assert all(part < ABSENT or part > PRESENT for part in shares.values()), shares
-    return {hz for hz, part in shares.items() if part > PRESENT}
 
 
 async def test_an_opus_agent_and_a_ulaw_caller_are_recorded_whole(here: Floor) -> None:
@@ -229,6 +197,21 @@ async def test_an_opus_agent_and_a_ulaw_caller_are_recorded_whole(here: Floor) -
         "the colleague": (taken.at, ended.at, {BOB}),
     }
     for name, (start, end, voices) in parts.items():
-        assert voices_in(stretch(customer, began.at, start, end)) == {CALLER}, name
-        assert voices_in(stretch(other, began.at, start, end)) == voices, name
+        assert voices_in(stretch(customer, began.at, start, end), VOICES) == {CALLER}, name
+        assert voices_in(stretch(other, began.at, start, end), VOICES) == voices, name
     assert loudness(stretch(other, began.at, held.at, resumed.at)) > MUSIC_LOUD
+
+
+async def test_digits_go_both_ways_with_opus(here: Floor) -> None:
+    password = await asyncio.to_thread(here.system.password, ANNS)
+    async with phone_of_ann(here, password, "opus") as ann:
+        await here.until(lambda: here.seat("ann").reachable, "ann's phone is known")
+        await here.ready("ann")
+        caller, _ = await connect(here, ann)
+        await ann.dtmf("5")
+        await caller.expect("dtmf", digit="5")
+        await caller.dtmf("7")
+        told = await ann.expect("CALL_DTMF_START")
+        assert told.data["param"] == "7"
+        await caller.hang_up()
+        await ann.expect("CALL_CLOSED")
