@@ -26,7 +26,10 @@ from acd.core.model import SECOND
 from tests.support import rules
 from tests.support.choose import Choose, Seeded, pick, seldom
 from tests.support.table import (
+    ITEM_KINDS,
+    RARE,
     ROWS,
+    SHAPE_KINDS,
     UNREACHABLE,
     UNREACHABLE_ROWS,
     Cell,
@@ -34,6 +37,7 @@ from tests.support.table import (
     item_row,
     kinds_of,
     missing,
+    shape_row,
     text_table,
 )
 from tests.support.world import Violation, World, replay, stored_line
@@ -79,6 +83,15 @@ def weighted(table: Mapping[str, tuple[object, int]]) -> tuple[str, ...]:
 
 SEAT_WEIGHTS = weighted(rules.ABOUT_SEATS)
 ITEM_WEIGHTS = weighted(rules.ABOUT_ITEMS)
+ITEM_MAKERS = tuple(rules.ABOUT_ITEMS)
+MADE = {
+    "FarRang": "RingSeen",
+    "FarAnswered": "OfferAnswered",
+    "FarRefused": "OfferRefused",
+    "FarLeft": "PartyLeft",
+    "TalkTimerDue": "TimerDue",
+}
+"""What the makers that are no kinds of input make."""
 FREE_WEIGHTS = weighted(rules.ABOUT_NEITHER)
 
 
@@ -107,14 +120,23 @@ def _least_met(world: World, choose: Choose, counts: Counter[Cell]) -> i.Input |
             found = (min(counts[row, kind], counts[other, kind]), seat, kind)
         else:
             item = rules.subject_item(world, choose)
-            kind = pick(choose, tuple(rules.ABOUT_ITEMS))
-            found = (counts[item_row(world.state, item), kind], item, kind)
+            kind = pick(choose, ITEM_MAKERS)
+            found = (_met(world, counts, item, MADE.get(kind, kind)), item, kind)
         best = found if best is None or found < best else best
     if best is None or best[0] >= ENOUGH:
         return None
     _, subject, kind = best
     makers = rules.ABOUT_SEATS if subject in rules.SEATS else rules.ABOUT_ITEMS
     return makers[kind][0](world, choose, subject)
+
+
+def _met(world: World, counts: Counter[Cell], item: str, kind: str) -> int:
+    """How often the rarer of an item's cells was met: its phase's or its shape's."""
+    known = world.state.items.get(item)
+    cells_ = [(item_row(world.state, item), kind)] if kind in ITEM_KINDS else []
+    cells_ += [(shape_row(known), kind)] if known is not None and kind in SHAPE_KINDS else []
+    wanted = [counts[cell] for cell in cells_ if cell not in UNREACHABLE and cell not in RARE]
+    return min(wanted, default=ENOUGH)
 
 
 def episode(seed: int, steps: int, tally: Tally) -> World:

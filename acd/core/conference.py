@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 LATE = Done(note="late")
 
+LONGEST_EXTENSION = 10
+
 RING_TIME: Micros = 20 * SECOND
 """How long a third party is rung where no queue says otherwise (D5's default)."""
 
@@ -158,11 +160,18 @@ def _not_invitable(core: Core, item: WorkItem, target: Target, route: Route | No
         case TargetKind.SEAT:
             return colleague_refuses(core, item, target.id)
         case TargetKind.EXTENSION:
-            return None
+            return _no_extension(core, target.id)
         case TargetKind.OUTSIDE:
-            return dialling.no_way(core, route, item.seat)
+            return dialling.not_outside(core, item.seat, route)
         case TargetKind.QUEUE | TargetKind.ENTRY:
             return core.refuse(Code.BAD_INPUT, "consult a seat, an extension or a number; a queue is transferred to")
+
+
+def _no_extension(core: Core, number: str) -> Refused | None:
+    """The directory says which exist; what is no number at all never reaches a line."""
+    if number.isascii() and number.isdigit() and len(number) <= LONGEST_EXTENSION:
+        return None
+    return core.refuse(Code.BAD_INPUT, f"{number[:20]!r} is no extension")
 
 
 def colleague_refuses(core: Core, item: WorkItem, seat_id: str, *, own: bool = False) -> Refused | None:
@@ -404,6 +413,19 @@ def call_hung_up(core: Core, given: i.CallHungUp) -> Reply:
     if item.seat != given.seat or item.shape is Shape.NONE:
         return core.refuse(Code.NOT_SERVING, f"seat {given.seat} is not in a conversation with this customer")
     return owner_left(core, item, gone=False, lost=False)
+
+
+def mute_asked(core: Core, given: i.MuteAsked) -> Reply:
+    """The seat's microphone, closed or open, whatever shape the conversation has."""
+    item = core.item(given.item)
+    seat = core.state.seats.get(given.seat)
+    handling = seat.handlings.get(given.item) if seat is not None else None
+    if item is None or handling is None or item.shape is Shape.NONE:
+        return core.refuse(Code.NOT_SERVING, f"seat {given.seat} is not in a conversation with this customer")
+    if handling.muted == given.on:
+        return LATE
+    core.record(f.SeatMuted(item.id, given.seat, handling.offer, given.on))
+    return Done(item=item.id)
 
 
 # --- a phone's own attended transfer -----------------------------------------------------------------------------

@@ -278,6 +278,8 @@ def handle(core: Core, given: i.Input) -> Reply:
             return conference.phones_joined(core, given)
         case i.CallHungUp():
             return conference.call_hung_up(core, given)
+        case i.MuteAsked():
+            return conference.mute_asked(core, given)
         case i.WatchAsked():
             return watching.watch_asked(core, given)
         case i.WatchLeft():

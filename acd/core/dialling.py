@@ -103,6 +103,15 @@ def no_way(core: Core, route: Route | None, seat: str) -> Refused | None:
     return None
 
 
+def not_outside(core: Core, seat_id: str, route: Route | None) -> Refused | None:
+    """Why this seat may not bring a number outside into its conversation: its status allows no outbound calls, or there
+    is no way."""
+    status = core.state.statuses.get(core.state.seats[seat_id].voice.status)
+    if route is not None and not route.emergency and not (status and status.outbound_allowed):
+        return core.refuse(Code.OUTBOUND_NOT_ALLOWED, "this status allows no outbound calls")
+    return no_way(core, route, seat_id)
+
+
 def dial_customer(core: Core, item: WorkItem, route: Route) -> None:
     """The customer is called; his seat hears it ring."""
     leg = core.new_id("c")

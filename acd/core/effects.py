@@ -90,6 +90,14 @@ class Coach:
 
 
 @dataclass(frozen=True, slots=True)
+class Mute:
+    """Let nobody hear this seat's channel, or let it be heard again; it goes on hearing."""
+
+    leg: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class RingBack:
     """Let a channel that is up hear that somebody is being rung, or stop it."""
 
@@ -219,6 +227,7 @@ Effect = (
     | Hold
     | Join
     | Coach
+    | Mute
     | RingBack
     | DialOutside
     | Announce
@@ -261,4 +270,5 @@ class WantedLeg:
     ear: str = ""
     music: str = ""
     paused: bool = False
+    muted: bool = False  # by the seat's own wish
     route: Route | None = None

@@ -233,6 +233,7 @@ def _wanted_handlings(state: State) -> list[e.WantedLeg]:
             queue=handling.queue,
             bridge=state.items[handling.item].bridge,
             ear=owner_leg(state, state.items[handling.item]),
+            muted=handling.muted,
             expires_at=state.timers.get(f"dial:{handling.item}", 0),
         )
         for offer, seat_id in state.seat_legs.items()
@@ -291,7 +292,8 @@ WATCHING: dict[WatchMode, str] = {
 
 
 def _wanted_watcher(state: State, item: WorkItem, watcher: Watcher) -> e.WantedLeg:
-    placed = WATCHING[watcher.mode] if item.bridge else "idle"
+    there = owner_leg(state, item) if watcher.mode is WatchMode.WHISPER else item.bridge
+    placed = WATCHING[watcher.mode] if there else "idle"
     return e.WantedLeg(
         leg=watcher.leg,
         role="watcher",

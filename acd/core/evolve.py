@@ -155,6 +155,7 @@ def evolve(state: State, recorded: f.Recorded) -> None:
             | f.TookOver()
             | f.CustomerLeft()
             | f.CustomerMoved()
+            | f.SeatMuted()
             | f.WatchStarted()
             | f.WatchAnswered()
             | f.WatchChanged()
@@ -452,7 +453,7 @@ def _accepted(state: State, fact: f.Accepted, at: Micros) -> None:
     item.phase, item.offer, item.seat, item.bridge = Phase.ACTIVE, "", fact.seat, fact.bridge
     item.shape = Shape.TALK if fact.bridge else Shape.NONE
     item.recording = fact.recording or item.recording
-    item.served = True
+    item.served = bool(item.leg) or not fact.bridge  # a callback's customer is called only now
     _departed(state, item, at)
     seat.handlings[fact.item] = Handling(fact.item, fact.medium, fact.queue, fact.offer, at)
     seat.presence(state.media[offer.medium].presence).no_answer_count = 0

@@ -27,6 +27,7 @@ TalkFact = (
     | f.TookOver
     | f.CustomerLeft
     | f.CustomerMoved
+    | f.SeatMuted
     | f.WatchStarted
     | f.WatchAnswered
     | f.WatchChanged
@@ -65,6 +66,8 @@ def evolve_talk(state: State, fact: TalkFact, at: Micros) -> None:
             _took_over(state, item, fact, at)
         case f.CustomerLeft() | f.CustomerMoved():
             customer_gone(state, item)
+        case f.SeatMuted():
+            state.seats[fact.seat].handlings[fact.item].muted = fact.on
         case f.WatchStarted():
             state.next_id += 1
             item.watchers[fact.leg] = Watcher(fact.leg, fact.seat, fact.mode, at, fact.due)

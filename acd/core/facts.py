@@ -536,6 +536,16 @@ class CustomerLeft(_Versioned):
 
 
 @dataclass(frozen=True, slots=True)
+class SeatMuted(_Versioned):
+    """The seat's microphone is closed (`on`) or open; `leg` is its channel."""
+
+    item: str
+    seat: str
+    leg: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CustomerMoved(_Versioned):
     """The called customer of this item is now the third party of another (a phone's own attended transfer)."""
 
@@ -927,6 +937,7 @@ Fact = (
     | TookOver
     | CustomerLeft
     | CustomerMoved
+    | SeatMuted
     | WatchStarted
     | WatchAnswered
     | WatchChanged

@@ -245,6 +245,15 @@ class CallHungUp:
 
 
 @dataclass(frozen=True, slots=True)
+class MuteAsked:
+    """The seat closes its microphone to the conversation, or opens it again; it goes on hearing."""
+
+    seat: str
+    item: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WatchAsked:
     """A supervisor (`seat`) listens, whispers, joins or takes over (V10). Again with another mode: it changes."""
 
@@ -525,6 +534,7 @@ Input = (
     | TransferAsked
     | PhonesJoined
     | CallHungUp
+    | MuteAsked
     | WatchAsked
     | WatchLeft
     | PauseAsked

@@ -9,6 +9,7 @@ from acd.core import facts as f
 from acd.core import inputs as i
 from acd.core.model import (
     Handling,
+    Kind,
     Micros,
     OfferResult,
     Outcome,
@@ -128,7 +129,8 @@ def part_over(
 
 def _wrap_up_rule(state: State, item: WorkItem, handling: Handling) -> WrapUpRule | None:
     """None for who never met the customer: a colleague who was only asked, a call nobody answered."""
-    if not handling.met or item.phase is Phase.DIALLING:
+    not_called_yet = item.kind is Kind.CALLBACK and not item.served
+    if not handling.met or item.phase is Phase.DIALLING or not_called_yet:
         return None
     if handling.queue:
         return state.queues[handling.queue].wrap_up

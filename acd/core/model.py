@@ -454,6 +454,7 @@ class Handling:
     offer: str
     since: Micros
     met: bool = True
+    muted: bool = False
     media_up_at: Micros = 0
     replied: bool = False  # D17: the agent has written
     disposed: bool = False  # the disposition was saved while still talking

@@ -29,6 +29,8 @@ def talk_effects(state: State, fact: f.Fact) -> tuple[e.Effect, ...]:
             return (e.HangUpLeg(fact.leg),)
         case f.TookOver():
             return _took_over(state, fact)
+        case f.SeatMuted():
+            return (e.Mute(fact.leg, fact.on),)
         case f.CustomerMoved():
             return (e.StopRecording(fact.item, fact.leg),)
         case f.WatchStarted():

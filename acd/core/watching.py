@@ -28,7 +28,7 @@ def watch_asked(core: Core, given: i.WatchAsked) -> Reply:
     item = core.item(given.item)
     if item is None:
         return core.refuse(Code.UNKNOWN_ITEM, "this contact is over")
-    if item.phase is not Phase.ACTIVE or not item.seat or item.shape is Shape.NONE:
+    if item.phase is not Phase.ACTIVE or not item.seat or not item.leg or item.shape is Shape.NONE:
         return core.refuse(Code.NOT_SERVING, "no agent is in a conversation with this customer now")
     known = next((one for one in item.watchers.values() if one.seat == given.seat), None)
     if known is not None:
@@ -80,7 +80,7 @@ def answered(core: Core, leg: str) -> Reply:
 def _take_over(core: Core, item: WorkItem, watcher: Watcher) -> None:
     """The agent is forced out, the supervisor has the customer; a consultation going on is ended."""
     agent = item.seat
-    if not agent:  # the agent is gone by now: the customer waits for somebody else
+    if not agent or not item.leg:  # the agent is gone by now, or the customer is: there is nothing to take over
         core.record(f.WatchEnded(item.id, watcher.seat, watcher.leg, "over"))
         return
     conference.drop_other(core, item, Party.SYSTEM)

@@ -150,9 +150,9 @@ def plan(world: World, choose: Choose, medium: str) -> m.EntryPlan:
 
 def _start(choose: Choose) -> m.Destination | None:
     """Straight into the queue, a menu, or anywhere."""
-    if seldom(choose, 40):
+    if seldom(choose, 35):
         return None
-    return m.Destination(m.Way.MENU, pick(choose, (*talks.MENU_IDS, "none"))) if seldom(choose, 70) else _any(choose)
+    return m.Destination(m.Way.MENU, pick(choose, (*talks.MENU_IDS, "none"))) if seldom(choose, 50) else _any(choose)
 
 
 def _any(choose: Choose) -> m.Destination:
@@ -559,6 +559,7 @@ ABOUT_ITEMS: Mapping[str, tuple[ItemMaker, int]] = {
     "TransferAsked": (talks.transfer, 3),
     "PhonesJoined": (talks.phones_joined, 2),
     "CallHungUp": (talks.hung_up, 2),
+    "MuteAsked": (talks.mute, 1),
     "WatchAsked": (talks.watch, 4),
     "WatchLeft": (talks.unwatch, 1),
     "PauseAsked": (talks.pause, 1),
@@ -573,6 +574,7 @@ ABOUT_ITEMS: Mapping[str, tuple[ItemMaker, int]] = {
 """Kind -> (maker, weight). Every kind that can be about an item."""
 
 ABOUT_NEITHER: Mapping[str, tuple[FreeMaker, int]] = {
+    "Natural": (talks.natural, 60),
     "CallEntered": (_call_entered, 36),
     "ItemArrived": (_item_arrived, 12),
     "FallbackServed": (_fallback_served, 1),
@@ -594,7 +596,7 @@ ABOUT_NEITHER: Mapping[str, tuple[FreeMaker, int]] = {
 }
 """Kind -> (maker, weight). Arrivals, configuration, timers and the engine itself."""
 
-OTHER_MAKERS = frozenset({"OldTimerDue", "FarRang", "FarAnswered", "FarRefused", "FarLeft", "TalkTimerDue"})
+OTHER_MAKERS = frozenset({"OldTimerDue", "Natural", "FarRang", "FarAnswered", "FarRefused", "FarLeft", "TalkTimerDue"})
 """Names of makers that are no kinds of input: more of a kind that has one already."""
 
 

@@ -111,6 +111,10 @@ def hung_up(world: World, choose: Choose, item: str) -> i.Input:
     return i.CallHungUp(seat, item, whole=seldom(choose, 15))
 
 
+def mute(world: World, choose: Choose, item: str) -> i.Input:
+    return i.MuteAsked(_owner(world, choose, item), item, seldom(choose, 60))
+
+
 def watch(world: World, choose: Choose, item: str) -> i.Input:
     return i.WatchAsked(pick(choose, [*world.state.seats] or ["x"]), item, pick(choose, tuple(m.WatchMode)))
 
@@ -199,3 +203,66 @@ def trunk_defined(world: World, choose: Choose) -> i.Input:
 
 def trunk_retired(world: World, choose: Choose) -> i.Input:
     return i.TrunkRetired(pick(choose, (*TRUNKS, "nowhere")))
+
+
+# --- what comes next by nature -------------------------------------------------------------------------------------
+
+
+def natural(world: World, choose: Choose) -> i.Input | None:
+    """What would happen next to somebody chosen: an agent comes back, a call goes on. Random inputs alone would leave
+    most seats empty and most calls at the door."""
+    if seldom(choose, 30) and world.state.seats:
+        return _agent_goes_on(world, choose, pick(choose, [*world.state.seats]))
+    if not world.state.items:
+        return None
+    return _call_goes_on(world, choose, world.state.items[pick(choose, [*world.state.items])])
+
+
+def _agent_goes_on(world: World, choose: Choose, name: str) -> i.Input | None:
+    seat = world.state.seats[name]
+    if not seat.signed_in_at:
+        return i.SeatSignedIn(name, "desk")
+    if not seat.reachable:
+        return i.PhoneChanged(name, True)
+    if not seat.on_shift:
+        return i.ShiftChanged(name, True)
+    if seat.wrap_ups:
+        return i.DispositionSaved(name, next(iter(seat.wrap_ups))) if seldom(choose, 50) else i.WrapUpEnded(name)
+    if seat.directs:
+        return i.DirectCallEnded(next(iter(seat.directs)))
+    return i.StatusChosen(name, m.Presence.VOICE, "ready")
+
+
+def _call_goes_on(world: World, choose: Choose, item: m.WorkItem) -> i.Input | None:
+    match item.phase:
+        case m.Phase.ENTERED:
+            return i.LegArrived(item.leg)
+        case m.Phase.GREETING | m.Phase.SAYING | m.Phase.VOICEMAIL:
+            return i.PromptEnded(item.id, item.token)
+        case m.Phase.MENU:
+            return i.DigitPressed(item.leg, pick(choose, ("1", "2")))
+        case m.Phase.WAITING:
+            return i.DigitPressed(item.leg, "9") if item.leg and seldom(choose, 20) else None
+        case m.Phase.OFFERED:
+            return i.OfferAnswered(item.offer)
+        case m.Phase.DIALLING:
+            return i.OfferAnswered(item.leg or world.state.seats[item.seat].handlings[item.id].offer)
+        case m.Phase.ACTIVE:
+            return _talk_goes_on(world, choose, item)
+        case m.Phase.PARKED:
+            return None
+
+
+def _talk_goes_on(world: World, choose: Choose, item: m.WorkItem) -> i.Input | None:
+    if item.other is not None and not item.other.answered_at:
+        return i.OfferAnswered(item.other.leg)
+    ringing = [leg for leg, watcher in item.watchers.items() if not watcher.answered_at]
+    if ringing:
+        return i.OfferAnswered(ringing[0])
+    fitting = [step for shape, step in MOVES if shape is item.shape]
+    if fitting and seldom(choose, 60):
+        return i.MoveMade(item.seat, item.id, pick(choose, fitting))
+    free = [name for name, seat in world.state.seats.items() if seat.signed_in_at and not seat.handlings]
+    if free and item.seat:
+        return i.ConsultAsked(item.seat, item.id, m.Target(m.TargetKind.SEAT, pick(choose, free)))
+    return None
