@@ -23,7 +23,7 @@ from cti.ari import AriError, AriLost, path
 from cti.calls import DIAL_MARGIN, Calls, Means
 from cti.commands import quietly
 from cti.config import AsteriskSettings, Trunk
-from cti.dialling import CannotDial, LineLeg, line_leg, trunk_named
+from cti.dialling import CannotDial, LineLeg, line_leg, shown_number, trunk_named
 from cti.lanes import Work
 from cti.legs import Leg, Role
 from cti.resync import ChannelSeen
@@ -111,9 +111,12 @@ class Outside:
         """
         settings = self._settings()
         region, first = settings.default_region, trunk_named(settings.trunks, route.trunk)
+        named: list[tuple[Trunk, LineLeg]] = []
         if first is None:
             log.warning("no_such_line", line=route.trunk)
-        named = [(first, line_leg(first, number, region, shown=route.shown))] if first is not None else []
+        else:
+            shown = shown_number(first, asked=route.shown)
+            named.append((first, line_leg(first, number, region, shown=shown)))
         if not route.emergency:
             return [line for _, line in named]
         others = [trunk for trunk in settings.trunks if trunk.takes_out and trunk is not first]

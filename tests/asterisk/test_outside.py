@@ -26,7 +26,7 @@ from acd.core.reply import Code, Done
 from cti.ami import Ami
 from cti.ari import AriError
 from cti.asterisk import AsteriskProcess
-from cti.config import Trunk
+from cti.config import Shown, Trunk
 from cti.trunks import states
 from softphone.process import PhoneProcess
 from tests.support.asterisk import free_port, running_asterisk, soon
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.asyncio
 
 AGENT, FAR, RINGING = 660, 1980, 440
 TONES = (AGENT, FAR, RINGING)
-OURS = "+886277001000"
+OURS, SALES = "+886277001000", "+886277001082"
 THERE = "127.0.0.9"
 """The carrier's address: what comes from ours are phones."""
 
@@ -55,6 +55,7 @@ def port() -> int:
 def box(asterisk_root: Path, port: int) -> Iterator[AsteriskProcess]:
     trunks = (
         Trunk(CARRIER, f"{THERE}:{port}", number=OURS, qualify_s=0),
+        Trunk("listing", f"{THERE}:{port}", number=OURS, shown=Shown.LISTED, listed=(SALES,), qualify_s=0),
         # Asterisk goes on sending what nobody answered: on a port of its own it meets no other test.
         Trunk("silent", f"{THERE}:{free_port()}", qualify_s=0),
         Trunk("dead", f"{THERE}:{free_port()}", qualify_s=1),
@@ -102,18 +103,21 @@ def someone(port: int) -> Awaitable[PhoneProcess]:
     return PhoneProcess.start("far", register=False, tone=FAR, listen=True, tones=TONES, **more)
 
 
-def outside(s: Switch, leg: str, *, address: str = "a-1", trunk: str = CARRIER, **more: object) -> DialOutside:
-    route = Route(address, trunk, shown=OURS)
+def outside(
+    s: Switch, leg: str, *, address: str = "a-1", trunk: str = CARRIER, asked: str = OURS, **more: object
+) -> DialOutside:
+    route = Route(address, trunk, shown=asked)
     given: dict[str, object] = {"bridge": "", "heard_by": "", "expires_at": s.soon(), **more}
     return DialOutside("item-1", leg, route, **given)  # type: ignore[arg-type]
 
 
-async def test_the_number_is_dialled_and_ours_is_shown(box: AsteriskProcess, port: int) -> None:
+@pytest.mark.parametrize(("asked", "shown"), [("", OURS), (SALES, SALES), ("+886900000000", OURS)])
+async def test_the_number_is_dialled_and_ours_is_shown(box: AsteriskProcess, port: int, asked: str, shown: str) -> None:
     async with switch(box) as s, carrier(box, port) as far:
-        s.perform(outside(s, "out-1"))
+        s.perform(outside(s, "out-1", trunk="listing", asked=asked))
         call = await far.rings()
         assert call.user == "0223456789"
-        assert f"sip:{OURS}@" in call.headers["from"]
+        assert f"sip:{shown}@" in call.headers["from"]
         assert (await s.input(RingSeen)).offer == "out-1"
         call.answer()
         assert (await s.input(OfferAnswered)).offer == "out-1"
