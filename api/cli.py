@@ -47,7 +47,8 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _parser(say: Words) -> argparse.ArgumentParser:
+def parser(say: Words) -> argparse.ArgumentParser:
+    """Every command with its arguments; the guide lists them, too."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--data-dir", type=Path, default=argparse.SUPPRESS, help=say("opt.data_dir"))
     common.add_argument("--lang", choices=LANGUAGES, default=argparse.SUPPRESS, help=say("opt.lang"))
@@ -171,7 +172,7 @@ def _parser(say: Words) -> argparse.ArgumentParser:
     _callers(nouns, group, add, say)
     _prompts(group("prompt", "cmd.prompt"), add, say)
 
-    nouns.add_parser("phone", help=say("cmd.phone"), add_help=False)
+    nouns.add_parser("phone", help=say("cmd.phone"), description=say("cmd.phone"), add_help=False)
 
     return top
 
@@ -295,7 +296,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(phone.run(given[1:]))
     os.umask(0o077)  # databases, logs, recordings: ours alone, whoever made the folder they lie in
     say = words(language_here(_asked_language(given)))
-    args = _parser(say).parse_args(given)
+    args = parser(say).parse_args(given)
     try:
         return int(args.run(Context(_settings(args), say, args)))
     except CommandFailed as error:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from tools import features, figures, get_asterisk, house_rules, setup
+from acd.core.reply import Code
+from api.auth.permissions import ENDPOINTS
+from tools import features, figures, get_asterisk, guide_lists, house_rules, setup
 from tools.get_asterisk import Deb, Lock, check_hashes, choose_version, read_lock, refuse_old, release_of, write_lock
 from tools.say import ROOT, SetupFailed
 
@@ -221,3 +224,47 @@ def test_without_root_the_line_to_run_is_shown(
         setup.install_packages("test")
     assert ended.value.code == 3
     assert "apt-get install -y --no-install-recommends postgresql" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", guide_lists.pages(), ids=lambda path: path.name)
+def test_the_lists_of_the_guide_are_current(path: Path) -> None:
+    written = path.read_text(encoding="utf-8")
+    assert written == guide_lists.pages()[path], "run `python -m tools.guide_lists` and commit what it writes"
+
+
+def test_every_list_stands_in_the_guide_and_every_endpoint_and_command_in_its_list() -> None:
+    assert [path.name for path in guide_lists.pages()] == ["api.md", "command-line.md"]
+    listed = guide_lists.endpoints()
+    assert all(f"`{method} {path}`" in listed for method, path in ENDPOINTS)
+    commands = [line.split("`")[1] for line in guide_lists.commands().splitlines()[2:]]
+    assert "config apply FILE [--dry-run]" in commands
+    assert "who-serves --entry ENTRY [--caller CALLER] [--at AT] [--keys KEYS]" in commands
+    codes = guide_lists.codes()
+    assert all(f"`{code}`" in codes for code in Code)
+
+
+def test_a_list_is_written_between_its_marks_alone() -> None:
+    page = "before\n<!-- list: codes -->\nold\n<!-- end -->\nafter\n"
+    assert guide_lists.written(page) == f"before\n<!-- list: codes -->\n{guide_lists.codes()}\n<!-- end -->\nafter\n"
+    with pytest.raises(KeyError):
+        guide_lists.written("<!-- list: nothing -->\n\n<!-- end -->")
+
+
+LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as its links name them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for file, anchor in LINK.findall(page.read_text(encoding="utf-8")):
+        if file.startswith(("http:", "https:")):
+            continue
+        target = (page.parent / file).resolve() if file else page
+        assert target.exists(), f"{page.name} links to {file}"
+        assert not anchor or anchor in anchors(target), f"{page.name} links to {file}#{anchor}"
