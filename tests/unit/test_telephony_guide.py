@@ -1,4 +1,4 @@
-"""The document that docs/guide/telephony.md shows in parts: it can be applied, and what the page says of it is so."""
+"""The documents that the guide shows: they can be applied, and what docs/guide/telephony.md says of its own is so."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PAGE = ROOT / "docs/guide/telephony.md"
 SUNDAY_EVENING, TUESDAY_MORNING = 1_795_349_100_000_000, 1_795_485_600_000_000
 
 
-def shown() -> dict[str, Any]:
-    """Every part of the page's document, each section once."""
+def shown(page: Path = PAGE) -> dict[str, Any]:
+    """Every part of a page's document, each section once."""
     found: dict[str, Any] = {}
-    for part in re.findall(r"```json\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL):
+    for part in re.findall(r"```json\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         sections = json.loads(part)
         assert not found.keys() & sections.keys()
         found |= sections
@@ -95,3 +95,13 @@ def test_fields_named_in_the_tables_of_the_page_exist(database: Database) -> Non
     named = set(re.findall(r"`([a-z_]+)`", PAGE.read_text(encoding="utf-8")))
     trunk = set(given.trunks[0].__slots__) - {"id", "name"}
     assert trunk <= named
+
+
+def test_the_document_of_the_quick_start_serves_a_caller(database: Database) -> None:
+    with database.write() as session:
+        document.apply(session, shown(ROOT / "docs/guide/quick-start.md"), key=KEY, region="TW")
+        given = read_snapshot(session)
+    assert [(seat.id, seat.extension) for seat in given.seats] == [("mei", "8001")]
+    answer = ask(database, State(), "85", "", SUNDAY_EVENING, "TW", None)
+    assert answer.step is not None
+    assert (answer.step.kind, answer.step.id) == ("queue", "help")
