@@ -226,10 +226,12 @@ def test_without_root_the_line_to_run_is_shown(
     assert "apt-get install -y --no-install-recommends postgresql" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("path", guide_lists.pages(), ids=lambda path: path.name)
-def test_the_lists_of_the_guide_are_current(path: Path) -> None:
-    written = path.read_text(encoding="utf-8")
-    assert written == guide_lists.pages()[path], "run `python -m tools.guide_lists` and commit what it writes"
+@pytest.mark.parametrize("name", ["api.md", "command-line.md"])
+def test_the_lists_of_the_guide_are_current(name: str) -> None:
+    path = guide_lists.GUIDE / name
+    assert path.read_text(encoding="utf-8") == guide_lists.pages()[path], (
+        "run `python -m tools.guide_lists` and commit what it writes"
+    )
 
 
 def test_every_list_stands_in_the_guide_and_every_endpoint_and_command_in_its_list() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from acd.core.model import SeatState
@@ -12,10 +10,12 @@ from api.shapes.cells import EXCLUDED, Robot, Scene, Step, after, cells
 from tools import shapes_guide
 
 
-@pytest.mark.parametrize("path", shapes_guide.pages(), ids=lambda path: path.name)
-def test_the_page_is_current(path: Path) -> None:
-    written = path.read_text(encoding="utf-8")
-    assert written == shapes_guide.pages()[path], "run `python -m tools.shapes_guide` and commit what it writes"
+@pytest.mark.parametrize("name", ["shapes.md", "seat-states.md"])
+def test_the_page_is_current(name: str) -> None:
+    path = shapes_guide.GUIDE / name
+    assert path.read_text(encoding="utf-8") == shapes_guide.pages()[path], (
+        "run `python -m tools.shapes_guide` and commit what it writes"
+    )
 
 
 def test_every_row_of_the_tables_is_on_the_page() -> None:
