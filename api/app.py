@@ -27,7 +27,7 @@ from api.routes import (
     seats,
     sip_codes,
 )
-from api.routes.common import authorize
+from api.routes.common import authorize, check_sender
 from api.services import Services
 
 VERSION = "0.1.0"
@@ -87,7 +87,7 @@ def make_app(services: Services, lifespan: Lifespan = _nothing) -> FastAPI:
     app.include_router(guarded)
     app.include_router(recordings.public)
     app.include_router(health.router)
-    app.add_middleware(errors.SizeLimit)
+    app.add_middleware(errors.SizeLimit, check=check_sender)
     errors.install(app)
     refuse_unguarded(guarded)
     return app

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -19,7 +19,7 @@ from api.words import Words, words_for_header
 LARGEST_REQUEST = 64 * 1024
 """Bytes; most bodies of this API are under 1 KiB."""
 LARGER: Mapping[str, int] = {"/api/v1/configuration": 4 * 1024 * 1024, "/api/v1/prompts": 8 * 1024 * 1024}
-"""Paths that take more: a whole directory, a sound of four minutes of CD quality."""
+"""Paths that take more, from who may use them: a whole directory, a sound of four minutes of CD quality."""
 
 
 class ErrorBody(BaseModel):
@@ -141,20 +141,27 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_crash)
 
 
-class SizeLimit:
-    """Refuse requests larger than `largest` bytes with 413, by their header or by what really comes."""
+Check = Callable[[Request], Awaitable[object]]
+"""Raises ApiError (401, 403) where the one who asks may not use this endpoint."""
 
-    def __init__(self, app: ASGIApp, largest: int = LARGEST_REQUEST) -> None:
-        self.app, self.largest = app, largest
+
+class SizeLimit:
+    """Refuse requests larger than `largest` bytes with 413, by their header or by what really comes. A body larger
+    than that is read only where LARGER allows it and `check` knows the one who sends it."""
+
+    def __init__(self, app: ASGIApp, check: Check, largest: int = LARGEST_REQUEST) -> None:
+        self.app, self.check, self.largest = app, check, largest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body ahead, since a handler that is already answering could not be stopped."""
         if scope["type"] != "http" or scope["method"] in {"GET", "HEAD"}:
             await self.app(scope, receive, send)
             return
-        body = await self._body(Request(scope), receive)
-        if body is None:
-            await self._refuse(scope, receive, send)
+        request = Request(scope)
+        try:
+            body = await self._body(request, receive)
+        except ApiError as error:
+            await answer(_words(request), error)(scope, receive, send)
             return
         waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
@@ -163,21 +170,32 @@ class SizeLimit:
 
         await self.app(scope, replay, send)
 
-    async def _body(self, request: Request, receive: Receive) -> bytes | None:
-        largest = LARGER.get(request.scope["path"], self.largest)
-        declared = request.headers.get("content-length", "0")
-        if not (declared.isascii() and declared.isdigit()) or int(declared[:20]) > largest:
-            return None
+    async def _body(self, request: Request, receive: Receive) -> bytes:
+        largest = await self._more(request, self._declared(request), self.largest)
         parts = bytearray()
         while True:
             message = await receive()
             parts += message.get("body", b"")
             if len(parts) > largest:
-                return None
+                largest = await self._more(request, len(parts), largest)
             if message["type"] != "http.request" or not message.get("more_body", False):
                 return bytes(parts)
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        words = words_for_header(Request(scope).headers.get("accept-language", ""))
-        error = ApiError(413, "too_large", details={"largest": LARGER.get(scope["path"], self.largest)})
-        await answer(words, error)(scope, receive, send)
+    def _declared(self, request: Request) -> int:
+        declared = request.headers.get("content-length", "0")
+        if not (declared.isascii() and declared.isdigit()):
+            raise self._too_large(request)
+        return int(declared[:20])
+
+    async def _more(self, request: Request, size: int, largest: int) -> int:
+        """The limit for a body of that size. Raises ApiError."""
+        allowed = LARGER.get(request.scope["path"], self.largest)
+        if size > allowed:
+            raise self._too_large(request)
+        if size <= largest:
+            return largest
+        await self.check(request)
+        return allowed
+
+    def _too_large(self, request: Request) -> ApiError:
+        return ApiError(413, "too_large", details={"largest": LARGER.get(request.scope["path"], self.largest)})

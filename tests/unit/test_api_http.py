@@ -276,6 +276,32 @@ async def test_unknown_places_methods_and_large_bodies_have_the_same_shape(api: 
     assert (chunked.status_code, code_of(chunked.json())) == (413, "too_large")
 
 
+@pytest.mark.parametrize("path", ["/configuration", "/prompts?name=x", "/seats/amy/sign-in"])
+async def test_a_large_body_is_read_from_nobody_who_may_not_send_it(api: Api, path: str) -> None:
+    """1 MiB in pieces, and 1 MiB announced: no more than the usual limit is taken before the token is known."""
+    piece, taken = bytes(16 * 1024), 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal taken
+        for _ in range(64):
+            taken += len(piece)
+            yield piece
+
+    usual = path.startswith("/seats")
+    wrong = api.token(Permission.SEATS_READ)
+    senders = ({}, {"Authorization": "Bearer rs_0123"}, {"Authorization": "Basic eA=="}, wrong)
+    for headers, expected in zip(senders, (401, 401, 401, 403), strict=True):
+        taken = 0
+        answer = await api.http.post(PREFIX + path, headers=headers, content=pieces())
+        assert answer.status_code == (413 if usual else expected)
+        assert answer.json()["error"]["say"]
+        assert taken <= LARGEST_REQUEST + len(piece)
+        announced = {**headers, "Content-Length": str(64 * len(piece))}
+        taken = 0
+        answer = await api.http.post(PREFIX + path, headers=announced, content=pieces())
+        assert (answer.status_code, taken <= len(piece)) == (413 if usual else expected, True)
+
+
 async def test_a_body_that_is_no_json_is_not_sent_back(api: Api) -> None:
     answer = await api.http.post(
         f"{PREFIX}/seats/amy/status", headers=api.token() | {"content-type": "application/json"}, content=b"{secret"
