@@ -134,12 +134,14 @@ class _Walk:
         opening = opening_of(self.given, hours, self.at)
         shown = [(by, to) for by, to in of_queue(queue) if keys is None or (by == "closed") is (opening != "open")]
         followed = shown if keys is None else [(by, to) for by, to in shown if by == "closed"]
+        if opening is not Opening.OPEN and queue.closed is None:  # who comes now is not taken
+            followed = [*followed, ("closed", Destination(Way.HANG_UP))]
         return Step(
             Way.QUEUE.value,
             queue.id,
             queue.greeting,
             opening.value,
-            self._seats(queue) if opening is Opening.OPEN or queue.closed is None else (),
+            self._seats(queue) if opening is Opening.OPEN else (),
             tuple(Branch(by, self.step(to, queue.id, path, keys)) for by, to in followed),
         )
 

@@ -88,6 +88,16 @@ def test_the_dry_run_of_the_page(database: Database, at: int, keys: str | None, 
     assert found == ways
 
 
+def test_nobody_is_asked_for_who_comes_to_a_closed_queue(database: Database) -> None:
+    applied(database)
+    step = ask(database, State(), "82", "0912345678", SUNDAY_EVENING, "TW", None).step
+    assert step is not None
+    assert (step.kind, step.opening, step.seats) == ("queue", "closed", ())
+    assert [(branch.by, branch.step.kind, branch.step.id) for branch in step.branches] == [
+        ("closed", "hang_up", "closed")
+    ]
+
+
 def test_fields_named_in_the_tables_of_the_page_exist(database: Database) -> None:
     applied(database)
     with database.read() as session:
