@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,8 +14,8 @@ from directory.calendar import moment_of
 from directory.definitions import read_snapshot
 from directory.dial_rules import e164_of
 from directory.dry_run import Answer, who_serves
-from directory.model import DirectoryError
-from directory.plans import DirectoryPlans
+from directory.model import DirectoryError, Snapshot
+from directory.plans import CallerKnown, DirectoryPlans
 from storage.session import Database
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -53,11 +54,30 @@ def number_asked(session: Session, number: str, region: str) -> str:
     return callers.keep_number(session, number.strip(), whole).id
 
 
-def ask(database: Database, state: State, entry: str, caller: str, at: Micros, region: str, keys: str | None) -> Answer:
-    """The dry run for a caller. Blocking. Raises KeyError for an entry point that does not exist."""
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """All that a dry run needs of the database: read in a thread, while the state goes on changing in its own."""
+
+    snapshot: Snapshot
+    caller: CallerKnown
+    entry: str
+    at: Micros
+    region: str
+
+    def answer(self, state: State, keys: str | None) -> Answer:
+        """The dry run; where the state is a live one, in its thread. Raises KeyError: no such entry point."""
+        chosen = None if keys is None else "".join(keys.split(","))
+        return who_serves(self.snapshot, state, self.entry, self.caller, self.at, self.region, chosen)
+
+
+def asking(database: Database, entry: str, caller: str, at: Micros, region: str) -> Asking:
+    """What is known of the caller and the directory now. Blocking."""
     plans = DirectoryPlans(database, region=region)
     with database.read() as session:
-        given = read_snapshot(session)
         known = plans.known(session, caller, e164_of(caller, region), at)
-    chosen = None if keys is None else "".join(keys.split(","))
-    return who_serves(given, state, entry, known, at, region, chosen)
+        return Asking(read_snapshot(session), known, entry, at, region)
+
+
+def ask(database: Database, state: State, entry: str, caller: str, at: Micros, region: str, keys: str | None) -> Answer:
+    """Both in one go, on a state that nobody changes. Blocking. Raises KeyError: no such entry point."""
+    return asking(database, entry, caller, at, region).answer(state, keys)

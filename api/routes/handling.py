@@ -86,16 +86,18 @@ class Taken(BaseModel):
     note: str
 
 
-def settled_target(
+async def settled_target(
     use: Services, seat: str, item: str, asked: TargetAsked
 ) -> tuple[Target, Route | None, EntryPlan | None]:
-    """The target with its route or plan. Blocking. Raises ApiError."""
+    """The target with its route or plan. Raises ApiError."""
     match asked.kind:
         case TargetKind.OUTSIDE:
-            return Target(asked.kind), route_of(use, seat, asked.number, asked.prefix), None
+            route = await asyncio.to_thread(route_of, use, seat, asked.number, asked.prefix)
+            return Target(asked.kind), route, None
         case TargetKind.ENTRY:
             known = use.state.items.get(item)
-            plan = use.plans.plan_of(asked.id, known.plan.address if known else "")
+            address = known.plan.address if known else ""
+            plan = await asyncio.to_thread(use.plans.plan_of, asked.id, address)
             if plan is None:
                 raise ApiError(404, "unknown_entry", say=f"There is no entry point {asked.id}.")
             return Target(asked.kind, asked.id), None, plan
@@ -132,14 +134,14 @@ async def move(seat: Id, item: Item, asked: MoveAsked, use: Use, who: Who) -> Ta
 @router.post("/seats/{seat}/calls/{item}/consult")
 async def consult(seat: Id, item: Item, asked: TargetAsked, use: Use, who: Who) -> Taken:
     """Ring somebody while the customer waits (V7)."""
-    target, route, _ = await asyncio.to_thread(settled_target, use, seat, item, asked)
+    target, route, _ = await settled_target(use, seat, item, asked)
     return await _do(use, who, ConsultAsked(seat, item, target, route))
 
 
 @router.post("/seats/{seat}/calls/{item}/transfer")
 async def transfer(seat: Id, item: Item, asked: TargetAsked, use: Use, who: Who) -> Taken:
     """Hand the customer over at once (blind)."""
-    target, route, plan = await asyncio.to_thread(settled_target, use, seat, item, asked)
+    target, route, plan = await settled_target(use, seat, item, asked)
     return await _do(use, who, TransferAsked(seat, item, target, route, plan))
 
 

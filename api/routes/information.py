@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
 from fastapi import APIRouter
@@ -72,30 +74,43 @@ class InformationOut(BaseModel):
 
 
 @router.get("/{item}/information")
-def information(item: Id, use: Use) -> InformationOut:
+async def information(item: Id, use: Use) -> InformationOut:
     """One call's facts and flags, live ones from the committed state, others from the records."""
+    before = use.state.items.get(item)
+    kept = await asyncio.to_thread(_kept, use, item, before.plan.address if before else "")
+    live = use.state.items.get(item)  # as it is by now, and read in the loop: in no other thread it stands still
+    if live is not None:
+        return _live(use, live, kept)
+    if kept.contact is None and before is not None:
+        raise ApiError(503, "behind", say="The call has just ended and its records are not there yet; ask again.")
+    if kept.contact is None:
+        raise ApiError(404, "unknown_call", say=f"There is no call {item}; GET /api/v1/calls lists them.")
+    return _over(kept.contact, kept.number, kept.menus)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    contact: Interaction | None
+    number: str
+    menus: list[KeyPressed]
+
+
+def _kept(use: Services, item: str, address: str) -> _Kept:
+    """What the tables know of a call. Blocking."""
     with use.database.read() as session:
         found = queries.get_call(session, item, behind=0)
-        kept = found.view.interaction if found else None
-        live = use.state.items.get(item)
-        address = live.plan.address if live else kept.address if kept else ""
-        number = callers.number_of(session, address) if address else ""
-    if live is None and kept is None:
-        raise ApiError(404, "unknown_call", say=f"There is no call {item}; GET /api/v1/calls lists them.")
-    marks = found.case.marks if found else []
-    keys = [mark for mark in marks if mark.kind == MarkKind.KEY]
-    menus = [KeyPressed(menu=mark.subject, digit=mark.detail, at=moment(mark.at)) for mark in keys]
-    if live is not None:
-        return _live(use, live, kept, number, menus)
-    assert kept is not None
-    return _over(kept, number, menus)
+        contact = found.view.interaction if found else None
+        whose = address or (contact.address if contact else "")
+        number = callers.number_of(session, whose) if whose else ""
+    keys = [mark for mark in found.case.marks if mark.kind == MarkKind.KEY] if found else []
+    return _Kept(
+        contact, number, [KeyPressed(menu=mark.subject, digit=mark.detail, at=moment(mark.at)) for mark in keys]
+    )
 
 
-def _live(
-    use: Services, item: WorkItem, kept: Interaction | None, number: str, menus: list[KeyPressed]
-) -> InformationOut:
+def _live(use: Services, item: WorkItem, kept: _Kept) -> InformationOut:
     waiting = item.phase in {Phase.WAITING, Phase.OFFERED}
-    accepted = kept.accepted_at if kept else 0
+    accepted = kept.contact.accepted_at if kept.contact else 0
     until = use.now() if waiting else accepted or item.queued_at
     route = item.route
     return InformationOut(
@@ -105,9 +120,9 @@ def _live(
         entry=item.plan.entry,
         trunk=item.trunk or item.plan.trunk or (route.trunk if route else ""),
         prefix=route.prefix if route else "",
-        number=number,
+        number=kept.number,
         queue=item.queue,
-        menus=menus,
+        menus=kept.menus,
         phase=item.phase.value,
         shape=item.shape.value,
         parties=list(parties(use.state, item)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Annotated
 
@@ -9,8 +10,9 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 from sqlalchemy.orm import Session
 
-from api.asking import NotAMoment, ask, moment_asked, number_asked
+from api.asking import NotAMoment, asking, moment_asked, number_asked
 from api.auth.permissions import Permission
+from api.auth.tokens import Token
 from api.changing import directory_refused
 from api.errors import ApiError
 from api.routes.common import Use, Who
@@ -88,14 +90,17 @@ def _vip(given: Vip) -> VipOut:
     return VipOut(address=given.address, number=given.number, priority=given.priority, at=moment(given.at), by=given.by)
 
 
-def address_of(use: Services, session: Session, asked: Somebody) -> str:
+def live_address(use: Services, asked: Somebody) -> str:
+    """The address of the live call that is meant, "" for none. In the event loop only: there the state stands still."""
+    item = use.state.items.get(asked.call)
+    return item.plan.address if item else ""
+
+
+def address_of(use: Services, session: Session, asked: Somebody, live: str) -> str:
     """The address id of whoever is meant; a number is kept. Raises DirectoryError no_number, bad_number."""
-    if asked.address:
-        return asked.address
     if asked.number:
         return number_asked(session, asked.number, use.settings.default_region)
-    item = use.state.items.get(asked.call)
-    return item.plan.address if item else callers.address_of_call(session, asked.call)
+    return asked.address or live or callers.address_of_call(session, asked.call)
 
 
 @router.get("/blacklist")
@@ -106,23 +111,24 @@ def list_blacklist(use: Use) -> list[BlacklistedOut]:
 
 
 @router.post("/blacklist", status_code=201)
-def block(asked: Block, use: Use, who: Who) -> BlacklistedOut:
+async def block(asked: Block, use: Use, who: Who) -> BlacklistedOut:
     """His next call is refused (D24)."""
     if asked.for_good and Permission.BLACKLIST_MANAGE not in who.permissions:
         raise ApiError(403, "forbidden", details={"permission": Permission.BLACKLIST_MANAGE.value})
+    return _blocked(await asyncio.to_thread(_block, use, asked, who, live_address(use, asked)))
+
+
+def _block(use: Services, asked: Block, who: Token, live: str) -> Blacklisted:
     try:
         with use.database.write() as session:
-            address = address_of(use, session, asked)
-            return _blocked(
-                callers.block(
-                    session,
-                    address,
-                    at=use.now(),
-                    by=f"token:{who.id}",
-                    via="api",
-                    reason=asked.reason,
-                    for_good=asked.for_good,
-                )
+            return callers.block(
+                session,
+                address_of(use, session, asked, live),
+                at=use.now(),
+                by=f"token:{who.id}",
+                via="api",
+                reason=asked.reason,
+                for_good=asked.for_good,
             )
     except DirectoryError as error:
         raise directory_refused(error) from None
@@ -146,13 +152,17 @@ def list_vips(use: Use) -> list[VipOut]:
 
 
 @router.post("/vips")
-def set_vip(asked: VipAsked, use: Use, who: Who) -> list[VipOut]:
+async def set_vip(asked: VipAsked, use: Use, who: Who) -> list[VipOut]:
     """Put somebody on or off; the list after it."""
+    return [_vip(one) for one in await asyncio.to_thread(_set_vip, use, asked, who, live_address(use, asked))]
+
+
+def _set_vip(use: Services, asked: VipAsked, who: Token, live: str) -> list[Vip]:
     try:
         with use.database.write() as session:
-            address = address_of(use, session, asked)
+            address = address_of(use, session, asked, live)
             callers.set_vip(session, address, asked.priority, at=use.now(), by=f"token:{who.id}")
-            return [_vip(one) for one in callers.vips(session)]
+            return list(callers.vips(session))
     except DirectoryError as error:
         raise directory_refused(error) from None
 
@@ -231,7 +241,7 @@ def answer_out(given: Answer) -> WhoServesOut:
 
 
 @router.get("/who-serves")
-def who_serves(
+async def who_serves(
     use: Use,
     entry: Annotated[str, Query(max_length=64)],
     caller: Number = "",
@@ -245,7 +255,8 @@ def who_serves(
     settings = use.settings
     try:
         when = moment_asked(at, use.now(), settings.timezone)
-        answer = ask(use.database, use.state, entry, caller, when, settings.default_region, keys)
+        asked = await asyncio.to_thread(asking, use.database, entry, caller, when, settings.default_region)
+        answer = asked.answer(use.state, keys)
     except NotAMoment as error:
         raise ApiError(422, "bad_time", say=str(error)) from None
     except KeyError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -16,10 +17,11 @@ import soundfile
 from sqlalchemy import insert
 
 from acd.core import inputs as i
-from acd.core.model import SECOND, EntryPlan, OfferResult, Presence, SeatProfile, TrunkDef, WatchMode
+from acd.core.model import SECOND, EntryPlan, OfferResult, Presence, SeatProfile, State, TrunkDef, WatchMode
 from acd.core.shapes import Shape
 from api.auth.permissions import PREFIX, Permission
 from api.hours import HoursKeeper
+from api.services import Services
 from directory import changes, service
 from directory.model import EntryPoint, Hours, OutboundCode, Stretch, Trunk, WeekDay
 from directory.prompts import speaker
@@ -222,6 +224,33 @@ async def test_ringing_out_leaves_the_customer_with_his_agent(api: Api) -> None:
     await api.runtime.submit(i.OfferRefused(other.leg, OfferResult.REJECTED))
     await api.shown()
     assert (shape(api, item), api.services.state.items[item].seat) == (Shape.TALK, "amy")
+
+
+async def test_the_live_state_is_read_where_it_is_written(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop changes it in place; a thread that walks over it would meet a dict that grows."""
+    item = await talking(api)
+    kept, home, strangers = Services.state, threading.get_ident(), list[str]()
+    assert isinstance(kept, property)
+
+    def seen(self: Services) -> State:
+        if threading.get_ident() != home:
+            strangers.append(threading.current_thread().name)
+        return self.live.state
+
+    monkeypatch.setattr(Services, "state", property(seen))
+    for method, path, body in (
+        ("GET", f"/calls/{item}/information", None),
+        ("GET", "/calls/nothing/information", None),
+        ("GET", "/who-serves?entry=82", None),
+        ("POST", "/blacklist", {"call": item}),
+        ("POST", "/vips", {"call": item, "priority": 2}),
+        ("POST", f"/seats/amy/calls/{item}/consult", {"kind": "extension", "id": "8002"}),
+        ("POST", f"/seats/amy/calls/{item}/move", {"move": "cancel"}),
+        ("POST", f"/seats/amy/calls/{item}/transfer", {"kind": "entry", "id": "82"}),
+    ):
+        status, told = await ask(api, method, path, body)
+        assert status in {200, 201, 404}, (path, told)
+    assert strangers == []
 
 
 # --- the directory ------------------------------------------------------------------------------------------------
