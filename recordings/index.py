@@ -170,6 +170,13 @@ def note(session: Session, recording: str, what: str, at: Micros, *, by: str, vi
     )
 
 
+def noted(session: Session, recording: str, what: str, by: str, detail: str) -> bool:
+    """Whether exactly this was noted before."""
+    table = tables.recording_log.c
+    mine = (table.recording == recording, table.what == what, table.by == by, table.detail == detail)
+    return session.execute(select(table.id).where(*mine).limit(1)).first() is not None
+
+
 def notes(session: Session, recording: str) -> tuple[Note, ...]:
     """What was done to it, oldest first."""
     table = tables.recording_log.c

@@ -53,6 +53,11 @@ def check(link_key: str, link: Link, sign: str, now: Micros) -> None:
         raise BadLink("link_expired")
 
 
+def name(sign: str) -> str:
+    """What a link is called in notes: from it nobody can make the link."""
+    return hashlib.sha256(f"link {sign}".encode()).hexdigest()[:12]
+
+
 def _sign(link_key: str, link: Link) -> str:
     key = hmac.new(link_key.encode(), b"play links", hashlib.sha256).digest()
     content = json.dumps([1, link.recording, link.who, link.kind, link.until], separators=(",", ":"))

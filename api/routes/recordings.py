@@ -90,7 +90,8 @@ class RecordingList(BaseModel):
 
 
 class NoteOut(BaseModel):
-    """What was done to a recording: link, played, exported, held, released, erased."""
+    """What was done to a recording: link, played, exported, held, released, erased. The `detail` of played: the form,
+    the link's name (part of a hash of it: it cannot be used) and the address of who heard it."""
 
     at: datetime | None
     what: str
@@ -300,9 +301,9 @@ def _play(use: Services, request: Request, link: links.Link, sign: str) -> Respo
     playable = _open(use, file, link.kind)
     try:
         part = playback.part_of(request.headers.get("range", ""), playable.size)
-        if part.start == 0 and request.method == "GET":
-            with use.database.write() as session:
-                index.note(session, link.recording, "played", use.now(), by=link.who, via="link", detail=link.kind)
+        if request.method == "GET":
+            client = request.client.host if request.client else ""
+            _note_played(use, link, f"{link.kind} {links.name(sign)} {client}", part)
     except OutOfRange:
         playable.close()
         raise ApiError(416, "out_of_range", details={"size": playable.size}) from None
@@ -315,6 +316,15 @@ def _play(use: Services, request: Request, link: links.Link, sign: str) -> Respo
         return Response(status_code=status, headers=headers, media_type=playable.media)
     pieces = _in_own_threads(_pieces(use, link.recording, playable, part), _listeners(request))
     return StreamingResponse(pieces, status, headers, playable.media)
+
+
+def _note_played(use: Services, link: links.Link, detail: str, part: Part) -> None:
+    """Every hearing from the beginning, and whoever begins elsewhere: once for a link and a client."""
+    with use.database.read() as session:
+        if part.start and index.noted(session, link.recording, "played", link.who, detail):
+            return
+    with use.database.write() as session:
+        index.note(session, link.recording, "played", use.now(), by=link.who, via="link", detail=detail)
 
 
 def _listeners(request: Request) -> CapacityLimiter:

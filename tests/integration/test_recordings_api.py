@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import numpy as np
 import pytest
 import pytest_asyncio
@@ -118,6 +119,31 @@ async def test_a_link_plays_and_every_hearing_is_written_down(api: Api, kept: st
         ("link", f"token:{token.id}", "api"),
         ("played", f"token:{token.id}", "link"),
     ]
+
+
+async def test_whoever_leaves_out_the_first_byte_is_written_down_too(api: Api, kept: str) -> None:
+    """Once for a link and a client, however many parts a player asks for; a second link or client is another."""
+
+    async def heard() -> list[str]:
+        return [note["detail"] for note in (await get(api, f"/{kept}"))["log"] if note["what"] == "played"]
+
+    url = await link(api, kept)
+    assert (await api.http.head(url, headers={"Range": "bytes=1-"})).status_code == 206
+    assert await heard() == []
+    for first in (1, 1, 700, 44):
+        assert (await api.http.get(url, headers={"Range": f"bytes={first}-"})).status_code == 206
+    (once,) = await heard()
+    assert once.split()[0] == "flac"
+    assert url.partition("sign=")[2][:6] not in once
+    second = await link(api, kept, seconds=60)
+    assert (await api.http.get(second, headers={"Range": "bytes=9-"})).status_code == 206
+    assert len(set(await heard())) == 2
+    elsewhere = httpx2.ASGITransport(app=api.app, client=("203.0.113.9", 4000))
+    async with httpx2.AsyncClient(transport=elsewhere, base_url="http://ringside") as other:
+        assert (await other.get(url, headers={"Range": "bytes=9-"})).status_code == 206
+    assert [line.split()[-1] for line in await heard()][-1] == "203.0.113.9"
+    assert (await api.http.get(url)).status_code == 200
+    assert len(await heard()) == 4, "from the beginning is a hearing each time"
 
 
 @pytest.mark.parametrize("form", ["flac", "wav"])
