@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,15 @@ def test_an_old_log_gives_a_whole_state_and_the_same_decisions(path: Path) -> No
     report = why.recompute(log)
     assert report.decisions == sum(isinstance(recorded.fact, Offered) for recorded in log) > 0
     assert report.holds, report.differences[:3]
+
+
+@pytest.mark.parametrize("path", LOGS, ids=lambda path: path.stem)
+def test_what_is_written_is_what_the_plain_values_give(path: Path) -> None:
+    """The writer builds no plain values first; facts and the state must have the very same bytes."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    values = [*(read_line(line).fact for line in lines), replay(lines)]
+    for value in values:
+        assert codec.dump(value) == json.dumps(codec.plain(value), separators=(",", ":"), ensure_ascii=False)
 
 
 def test_the_newest_golden_log_has_every_kind_of_fact() -> None:
