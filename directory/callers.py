@@ -6,8 +6,9 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Table, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -31,6 +32,16 @@ class KnownAddress:
 
     id: str
     contact: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerFound:
+    """All that is kept of a number that calls: its address if any, its last seat, whether refused, and its points."""
+
+    address: KnownAddress | None
+    last_seat: str
+    blocked: bool
+    vip: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,33 @@ def find_address(session: Session, kind: str, raw: str, e164: str) -> KnownAddre
     found = select(table.id, table.contact).where(table.kind == kind, table.raw == raw, table.e164 == e164)
     row = session.execute(found).one_or_none()
     return None if row is None else KnownAddress(row.id, row.contact)
+
+
+def find_caller(session: Session, kind: str, raw: str, e164: str, at: Micros) -> CallerFound:
+    """What find_address, last_seat, is_blocked and vip_priority say of this number, in one statement."""
+    given = {"kind": kind, "raw": raw, "e164": e164, "at": at}
+    row = session.execute(_WITH_NUMBER if e164 else _WITHOUT_NUMBER, given).one()
+    address = None if row.id is None else KnownAddress(row.id, row.contact)
+    return CallerFound(address, row.seat or "", bool(row.blocked), row.priority or 0)
+
+
+def _caller_statement(*, by_number: bool) -> Select[Any]:
+    """One row whatever is kept. The address of the very spelling is its first part, everything else hangs on its id."""
+    mine, other = tables.addresses.alias("mine"), tables.addresses.c
+    kept = (mine.c.kind == bindparam("kind"), mine.c.raw == bindparam("raw"), mine.c.e164 == bindparam("e164"))
+    address = select(mine.c.id).where(*kept).scalar_subquery()
+    same = or_(other.id == address, other.e164 == bindparam("e164")) if by_number else other.id == address
+    seats, listed, vips_ = tables.last_seats.c, tables.blacklist.c, tables.vips.c
+    alive = or_(listed.until == 0, listed.until > bindparam("at"))
+    blocked = select(func.count()).select_from(tables.blacklist.join(tables.addresses, other.id == listed.address))
+    points = select(func.max(vips_.priority)).select_from(tables.vips.join(tables.addresses, other.id == vips_.address))
+    return select(
+        address.label("id"),
+        select(mine.c.contact).where(*kept).scalar_subquery().label("contact"),
+        select(seats.seat).where(seats.address == address).scalar_subquery().label("seat"),
+        blocked.where(alive, same).scalar_subquery().label("blocked"),
+        points.where(same).scalar_subquery().label("priority"),
+    )
 
 
 def keep_number(session: Session, raw: str, e164: str) -> KnownAddress:
@@ -232,3 +270,7 @@ def _put(session: Session, table: Table, address: str, values: dict[str, object]
     mine = update(table).where(table.c.address == address).values(**values).returning(table.c.address)
     if session.execute(mine).scalar() is None:
         session.execute(insert(table).values(address=address, **values))
+
+
+_WITH_NUMBER = _caller_statement(by_number=True)
+_WITHOUT_NUMBER = _caller_statement(by_number=False)

@@ -115,9 +115,16 @@ class DirectoryPlans:
             entry = given.entry(seen.entry)
             if entry is None:
                 return None
-            address = callers.find_address(session, PHONE, raw, e164)
-            known = self._known(session, address, e164, at, seen.trunk)
-        if address is None and (raw or e164):  # new to us, so nothing hangs on the address itself
+            found = callers.find_caller(session, PHONE, raw, e164, at)
+        known = CallerKnown(
+            address=found.address or KnownAddress(""),
+            number=e164,
+            last_seat=found.last_seat,
+            blacklisted=found.blocked,
+            vip=found.vip,
+            trunk=seen.trunk,
+        )
+        if found.address is None and (raw or e164):  # new to us, so nothing hangs on the address itself
             known = replace(known, address=self._keep(seen.caller))
         return plan_for(given, entry, known, at, self._region)
 

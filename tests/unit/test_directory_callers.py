@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from acd.core.decide import Core
 from acd.core.inputs import EngineStarted, PhoneChanged, SeatSignedIn, Stamp, StatusChosen
@@ -102,6 +102,43 @@ def test_an_agents_entry_frees_itself_after_24_hours_to_the_microsecond(database
         with pytest.raises(DirectoryError, match="not on the blacklist"):
             callers.unblock(session, address)
     assert calls.plan().refuse is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "e164"),
+    [
+        ("0912345678", "+886912345678"),
+        ("886912345678", "+886912345678"),  # the same number as another line writes it, kept as well
+        ("+886912345678", "+886912345678"),  # and once more, never seen
+        ("1001", ""),
+        ("1002", ""),
+        ("", ""),
+        ("0987654321", "+886987654321"),
+    ],
+)
+@pytest.mark.parametrize("at", [NOW, NOW + AGENT_TERM])
+def test_one_statement_finds_what_the_single_ones_do(database: Database, raw: str, e164: str, at: int) -> None:
+    with database.write() as session:
+        ids = [
+            callers.keep_address(session, CallerNumber(*one)).id
+            for one in (("0912345678", "+886912345678"), ("886912345678", "+886912345678"), ("1001", ""), ("1003", ""))
+        ]
+        callers.block(session, ids[1], at=NOW, by="u", via="t")
+        callers.block(session, ids[3], at=NOW, by="u", via="t", for_good=True)
+        callers.set_vip(session, ids[0], 5, at=NOW, by="u")
+        callers.set_vip(session, ids[1], 9, at=NOW, by="u")
+        callers.set_vip(session, ids[2], 2, at=NOW, by="u")
+        session.execute(insert(tables.last_seats).values(address=ids[0], seat="anna", at=NOW))
+    with database.read() as session:
+        found = callers.find_caller(session, callers.PHONE, raw, e164, at)
+        address = callers.find_address(session, callers.PHONE, raw, e164)
+        known = address.id if address else ""
+        assert found == callers.CallerFound(
+            address,
+            callers.last_seat(session, known),
+            callers.is_blocked(session, known, e164, at),
+            callers.vip_priority(session, known, e164),
+        )
 
 
 def test_the_same_number_in_another_spelling_is_blocked_too(database: Database) -> None:
