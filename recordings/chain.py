@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
 from acd.core.model import Micros
@@ -55,7 +55,9 @@ def chain_key(link_key: str) -> bytes:
 
 
 def append(session: Session, key: bytes, recording: str, what: str, at: Micros, sha256: str) -> Link:
-    """The next link. Two writers at once: the second one's insert fails, and its transaction is tried again."""
+    """The next link. Writers take turns: whoever comes second waits for the first one's commit, so append last."""
+    if session.get_bind().dialect.name == "postgresql":  # on SQLite there is one writer at a time
+        session.execute(text("LOCK TABLE recording_chain IN SHARE ROW EXCLUSIVE MODE"))
     last = newest(session)
     seq, before = (last.seq + 1, last.link) if last else (1, "")
     link = Link(seq, recording, what, at, sha256, _link(key, before, seq, recording, what, at, sha256))
