@@ -84,27 +84,36 @@ def erase(
     """Erase one for good. Raises Refused: held, still being recorded, unknown; erased before is no error."""
     with database.write() as session:
         _wipe_pages(session, database)
-        row, kept = index.get(session, recording), index.kept(session, recording)
-        if row is None or kept is None:
-            raise Refused("unknown", f"there is no recording {recording}")
-        if kept.legal_hold:
-            raise Refused("held", f"{recording} is under legal hold: release it first")
-        if not row.ended_at:
-            raise Refused("live", f"{recording} is still being recorded")
-        if kept.state is not State.ERASED:
-            file = index.stored_file(session, recording)
-            mine = update(tables.recordings).where(_row.recording == recording)
-            session.execute(mine.values(state=State.ERASED.value, reason=via, retry_at=0))
+        newly = _claim(session, recording, via)
+        file, link = index.stored_file(session, recording), None
+        if newly:
             own = update(tables.recording_files).where(tables.recording_files.c.recording == recording)
             session.execute(own.values(wrapped_key="", key_id="", peaks="", checks=""))
             index.note(session, recording, "erased", now, by=by, via=via)
             sha256 = file.sha256 if file else ""
             link = chain.append(session, chain.chain_key(link_key), recording, chain.ERASED, now, sha256)
-        else:
-            file, link = index.stored_file(session, recording), None
     if link is not None:
         chain.write_head(settings.store_dir, link)
     clear(database, settings, file or StoredFile(recording, "", "", 0, 0, "", "", ""))
+
+
+def _claim(session: Session, recording: str, reason: str) -> bool:
+    """Mark the row erased; False where it was before. Looking and marking are one statement, so that a legal hold that
+    comes at the same time is either seen here or refused there. Raises Refused."""
+    mine = (_row.recording == recording, _row.legal_hold.is_(False), _row.ended_at > 0)
+    changed = update(tables.recordings).where(*mine, _row.state != State.ERASED.value)
+    if session.execute(
+        changed.values(state=State.ERASED.value, reason=reason, retry_at=0).returning(_row.recording)
+    ).first():
+        return True
+    row, kept = index.get(session, recording), index.kept(session, recording)
+    if row is None or kept is None:
+        raise Refused("unknown", f"there is no recording {recording}")
+    if kept.legal_hold:
+        raise Refused("held", f"{recording} is under legal hold: release it first")
+    if not row.ended_at:
+        raise Refused("live", f"{recording} is still being recorded")
+    return False
 
 
 def left_behind(session: Session, limit: int) -> list[StoredFile]:
@@ -131,13 +140,11 @@ def clear(database: Database, settings: Settings, file: StoredFile) -> None:
 def hold(database: Database, recording: str, on: bool, *, now: Micros, by: str, via: str, why: str = "") -> None:
     """Put under legal hold or release. Raises Refused: unknown, erased."""
     with database.write() as session:
-        kept = index.kept(session, recording)
-        if kept is None:
-            raise Refused("unknown", f"there is no recording {recording}")
-        if kept.state is State.ERASED:
+        mine = update(tables.recordings).where(_row.recording == recording, _row.state != State.ERASED.value)
+        if session.execute(mine.values(legal_hold=on).returning(_row.recording)).first() is None:
+            if index.kept(session, recording) is None:
+                raise Refused("unknown", f"there is no recording {recording}")
             raise Refused("erased", f"{recording} is erased: nothing is left to hold")
-        mine = update(tables.recordings).where(_row.recording == recording)
-        session.execute(mine.values(legal_hold=on))
         index.note(session, recording, "held" if on else "released", now, by=by, via=via, detail=why)
 
 
