@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from acd.core.codec import dump, plain, read
 from acd.core.model import SECOND, MediumDef, Menu, Policy, QueueDef, SeatProfile, StatusDef, Way
-from directory import changes, service
+from directory import changes, pool, service
 from directory.callers import number_of
 from directory.definitions import Definition, read_snapshot
 from directory.dialling import outside
@@ -73,7 +73,7 @@ class Change:
 def export(session: Session) -> Json:
     """The directory as a document."""
     given = read_snapshot(session)
-    pool = service.list_extensions(session)
+    extensions = pool.list_extensions(session)
     names = service.seat_names(session)
     skills = session.execute(select(tables.skills.c.id, tables.skills.c.name).order_by(tables.skills.c.id))
     hours = {one.queue: one.hours for one in given.queue_hours}
@@ -90,7 +90,7 @@ def export(session: Session) -> Json:
             queue["hours"] = hours[queue["id"]]
     told["extensions"] = [
         {"number": one.number, "kind": one.kind} | ({"short_code": one.short_code} if one.short_code else {})
-        for one in pool
+        for one in extensions
     ]
     told["seats"] = [_seat_out(shown, seat, names, given) for seat in given.seats]
     return told
@@ -171,7 +171,7 @@ class _Taken:
 
     def take(self) -> Iterator[Change]:
         """Write every section; the passwords that were given."""
-        service.ensure_state(self.session)
+        pool.ensure_state(self.session)
         self._organisation()
         self._skills()
         for section, (table, kind) in KINDS.items():
@@ -236,26 +236,35 @@ class _Taken:
 
     def _extensions(self) -> None:
         wanted = {str(row.get("number")): row for row in self._rows("extensions", "number")}
-        pool = {one.number: one for one in service.list_extensions(self.session)}
-        for gone in sorted(pool.keys() - wanted.keys()):
+        known = {one.number: one for one in pool.list_extensions(self.session)}
+        for gone in sorted(known.keys() - wanted.keys()):
+            self._given_up(known[gone])
             self.session.execute(delete(tables.extensions).where(tables.extensions.c.number == gone))
         for number, row in wanted.items():
             kind, short = str(row.get("kind", "softphone")), str(row.get("short_code", ""))
             if unknown := row.keys() - {"number", "kind", "short_code"}:
                 raise DirectoryError("bad_document", f"extension {number[:20]} has no {sorted(unknown)[0][:40]}")
-            if number not in pool:
+            if number not in known:
                 service.add_extension(self.session, number, kind, licences=self.licences)
             else:
-                service.check_kind(kind)
-                mine = update(tables.extensions).where(tables.extensions.c.number == number)
-                self.session.execute(mine.values(kind=kind))
+                service.keep_kind(self.session, number, kind)
             service.keep_short_code(self.session, number, short)
+
+    def _given_up(self, extension: pool.Extension) -> None:
+        """Raises DirectoryError extension_taken unless the seats of this document let it go."""
+        if not extension.person:
+            return
+        named = {str(row.get("extension", "")) for row in self._rows("seats")} if "seats" in self.document else None
+        if named is None or extension.number in named:
+            say = f"extension {extension.number} belongs to {extension.person}: take it from the seat in this document"
+            raise DirectoryError("extension_taken", say)
 
     def _seats(self) -> None:
         rows = self._rows("seats")
         wanted = {str(row["id"]): row for row in rows}
         people = tables.people
         known = set(self.session.scalars(select(people.c.id).where(people.c.archived.is_(False))))
+        had = [one for one in pool.list_extensions(self.session) if one.person]
         self.session.execute(update(tables.extensions).values(person_id=None))
         for gone in sorted(known - wanted.keys()):
             self.session.execute(update(people).where(people.c.id == gone).values(archived=True))
@@ -263,6 +272,10 @@ class _Taken:
             name, dial_class = str(row.pop("name", "")), str(row.pop("dial_class", ""))
             profile = self._read(f"seat {seat[:40]}", SeatProfile, row)
             service.keep_seat(self.session, profile, name, dial_class)
+        has = {one.number: one for one in pool.list_extensions(self.session)}
+        for old in had:
+            if has[old.number].person != old.person:
+                pool.end_password(self.session, old)
 
     def _rows(self, section: str, key: str = "id") -> list[Json]:
         rows = self.document[section]

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Table, delete, func, insert, select, update
 from sqlalchemy.orm import Session
@@ -14,7 +13,19 @@ from acd.core.codec import dump
 from acd.core.model import MediumDef, MediumLimit, Policy, QueueDef, SeatProfile, SeatQueue, SkillLevel, StatusDef
 from directory.definitions import Definition, problems, read_snapshot, to_row
 from directory.model import DirectoryError, EntryPoint
+from directory.pool import (
+    DESK,
+    Extension,
+    check_kind,
+    ensure_state,
+    free,
+    list_extensions,
+    next_generation,
+)
 from storage import tables
+
+__all__ = ["Extension", "list_extensions"]
+"""Of directory.pool; whoever changes the directory looks for them here."""
 
 ID_LENGTH = 64
 NAME_LENGTH = 200
@@ -22,22 +33,7 @@ SAFE_ID = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 """What an id may be made of: it travels into dialplans, file names and URLs."""
 
 
-EXTENSION_KINDS = ("softphone", "desk", "browser")
-DESK = "desk"
-"""A hardphone, 一般分機."""
 SHORT_CODE = frozenset("0123456789*#")
-
-
-@dataclass(frozen=True, slots=True)
-class Extension:
-    """A number of the pool and the seat it belongs to, if any. `generation` names its SIP password, which is derived
-    (storage.settings.Secrets.phone_password) and lies in no table."""
-
-    number: str
-    kind: str = "softphone"
-    person: str = ""
-    generation: int = 1
-    short_code: str = ""
 
 
 # --- people ----------------------------------------------------------------------------------------------------
@@ -190,16 +186,6 @@ def keep_skills(session: Session, skills: Sequence[SkillLevel]) -> None:
 # --- extensions ------------------------------------------------------------------------------------------------
 
 
-def list_extensions(session: Session) -> list[Extension]:
-    """The pool, by number."""
-    columns = tables.extensions.c
-    found = select(columns.number, columns.kind, columns.person_id, columns.generation, columns.short_code)
-    rows = session.execute(found.order_by(columns.number))
-    return [
-        Extension(number, kind, person or "", generation, short) for number, kind, person, generation, short in rows
-    ]
-
-
 def create_extension(
     session: Session, number: str, kind: str = "softphone", *, licences: int = 0, short_code: str = ""
 ) -> None:
@@ -217,6 +203,7 @@ def add_extension(session: Session, number: str, kind: str, *, licences: int) ->
     if not (number.isascii() and number.isdigit() and 2 <= len(number) <= 10):
         raise DirectoryError("bad_extension", f"{number[:20]!r} is not a number of 2 to 10 digits")
     check_kind(kind)
+    generation = next_generation(session)  # takes the lock, so that two who add at once are counted one by one
     if _extension(session, number) is not None:
         raise DirectoryError("extension_exists", f"extension {number} is in the pool already")
     pool = session.execute(select(func.count()).select_from(tables.extensions)).scalar_one()
@@ -224,13 +211,16 @@ def add_extension(session: Session, number: str, kind: str, *, licences: int) ->
         raise DirectoryError(
             "no_licence", f"all {licences} phone seats are used: take an extension out of the pool or buy another seat"
         )
-    session.execute(insert(tables.extensions).values(number=number, kind=kind, generation=1, person_id=None))
+    session.execute(insert(tables.extensions).values(number=number, kind=kind, generation=generation, person_id=None))
 
 
-def check_kind(kind: str) -> None:
-    """Raises DirectoryError bad_extension for a kind of phone that there is not."""
-    if kind not in EXTENSION_KINDS:
-        raise DirectoryError("bad_extension", f"an extension is one of {', '.join(EXTENSION_KINDS)}, not {kind[:20]!r}")
+def keep_kind(session: Session, number: str, kind: str) -> None:
+    """Another kind of phone on a number; its password is another one then. The directory is not checked yet."""
+    check_kind(kind)
+    found = _extension(session, number)
+    if found is not None and found.kind != kind:
+        of_number = update(tables.extensions).where(tables.extensions.c.number == number)
+        session.execute(of_number.values(kind=kind, generation=next_generation(session)))
 
 
 def set_short_code(session: Session, number: str, short_code: str) -> None:
@@ -254,7 +244,7 @@ def keep_short_code(session: Session, number: str, short_code: str) -> None:
 
 
 def assign_extension(session: Session, number: str, seat: str) -> None:
-    """Give a free extension to a seat; what the seat had returns to the pool.
+    """Give a free extension to a seat; what the seat had returns to the pool, with another password.
 
     Raises DirectoryError unknown_seat, unknown_extension, extension_taken: one in use is never given twice, and
     softphone_bound: a desk phone goes to nobody who has a softphone (V5).
@@ -266,13 +256,15 @@ def assign_extension(session: Session, number: str, seat: str) -> None:
 
 
 def move_extension(session: Session, number: str, seat: str) -> None:
-    """Take an extension from whoever has it and give it to this seat. Raises DirectoryError unknown_seat,
-    unknown_extension, softphone_bound."""
+    """Take an extension from whoever has it and give it to this seat; but for a desk phone with another password.
+    Raises DirectoryError unknown_seat, unknown_extension, softphone_bound."""
     _known_person(session, seat)
-    if _extension(session, number) is None:
+    found = _extension(session, number)
+    if found is None:
         raise _no_extension(number)
     _no_softphone(session, number, seat)
-    session.execute(update(tables.extensions).where(tables.extensions.c.number == number).values(person_id=None))
+    if found.person != seat:
+        free(session, found)
     _give(session, number, seat)
     changed(session)
 
@@ -289,10 +281,12 @@ def _no_softphone(session: Session, number: str, seat: str) -> None:
 
 
 def release_extension(session: Session, number: str) -> None:
-    """The extension returns to the pool; nobody has it. Raises DirectoryError unknown_extension."""
-    if _extension(session, number) is None:
+    """The extension returns to the pool; nobody has it, and but for a desk phone nobody knows its password. Raises
+    DirectoryError unknown_extension."""
+    found = _extension(session, number)
+    if found is None:
         raise _no_extension(number)
-    session.execute(update(tables.extensions).where(tables.extensions.c.number == number).values(person_id=None))
+    free(session, found)
     changed(session)
 
 
@@ -315,7 +309,7 @@ def renew_password(session: Session, number: str) -> int:
     found = _extension(session, number)
     if found is None:
         raise _no_extension(number)
-    generation = found.generation + 1
+    generation = next_generation(session)
     of_number = update(tables.extensions).where(tables.extensions.c.number == number)
     session.execute(of_number.values(generation=generation))
     changed(session)
@@ -327,21 +321,26 @@ def _extension(session: Session, number: str) -> Extension | None:
 
 
 def _give(session: Session, number: str, seat: str) -> None:
+    """`seat` has this number, "" for none, and no other."""
+    found = _extension(session, number)
+    if found is not None and found.person == seat:
+        return
     _release_of(session, seat)
     if not number:
         return
-    found = _extension(session, number)
     if found is None:
         raise _no_extension(number)
     extensions = tables.extensions
-    free = update(extensions).where(extensions.c.number == number, extensions.c.person_id.is_(None))
-    given = session.execute(free.values(person_id=seat).returning(extensions.c.number)).scalar()
+    nobody = update(extensions).where(extensions.c.number == number, extensions.c.person_id.is_(None))
+    given = session.execute(nobody.values(person_id=seat).returning(extensions.c.number)).scalar()
     if given is None:  # asked in the same statement, so that two who give it at once cannot both succeed
         raise DirectoryError("extension_taken", f"extension {number} belongs to {found.person}: release it first")
 
 
 def _release_of(session: Session, seat: str) -> None:
-    session.execute(update(tables.extensions).where(tables.extensions.c.person_id == seat).values(person_id=None))
+    for one in list_extensions(session):
+        if one.person == seat:
+            free(session, one)
 
 
 def _no_extension(number: str) -> DirectoryError:
@@ -441,13 +440,6 @@ def changed(session: Session) -> int:
     for problem in problems(given):
         raise DirectoryError(problem.code, problem.say)
     return given.revision
-
-
-def ensure_state(session: Session) -> None:
-    """The one row of the directory itself is there."""
-    if session.execute(select(tables.directory_state.c.id)).scalar() is None:
-        first = {"id": 1, "revision": 0, "policy": dump(Policy()), "outbound_record": True}
-        session.execute(insert(tables.directory_state).values(**first))
 
 
 def check_id(given: str) -> None:

@@ -104,6 +104,9 @@ directory_state = Table(
     Column("revision", BigInteger, nullable=False),
     Column("policy", Text, nullable=False),
     _flag("outbound_record", True),
+    Column(
+        "generations", BigInteger, nullable=False, server_default="0"
+    ),  # how many SIP passwords were ever named: extensions.generation is never given twice
 )
 
 media = _definitions("media")

@@ -12,13 +12,14 @@ from api.bootstrap import open_database
 from api.commands.common import CommandFailed, Context, Exit
 from directory import service
 from directory.model import DirectoryError
+from directory.pool import list_extensions
 from storage.bus import CallFailed, EngineAway, UnixClient
 from storage.settings import load_secrets
 
 UNKNOWN = frozenset({"unknown_seat", "unknown_extension"})
 
 
-def _change(context: Context, work: Callable[[Session], None]) -> None:
+def _change(context: Context, work: Callable[[Session], object]) -> None:
     database = open_database(context.settings)
     try:
         with database.write() as session:
@@ -36,7 +37,7 @@ def list_all(context: Context) -> int:
     database = open_database(context.settings)
     try:
         with database.read() as session:
-            pool = service.list_extensions(session)
+            pool = list_extensions(session)
     finally:
         database.close()
     phones = asyncio.run(_phones(context))
@@ -88,18 +89,24 @@ def add(context: Context) -> int:
             short_code=context.args.short_code,
         ),
     )
-    return _show(context, 1)
+    return _show(context)
 
 
 def password(context: Context) -> int:
     """A new password; the old one is not valid any more once the engine has taken it up."""
-    generation: list[int] = []
-    _change(context, lambda session: generation.append(service.renew_password(session, context.args.number)))
-    return _show(context, generation[0])
+    _change(context, lambda session: service.renew_password(session, context.args.number))
+    return _show(context)
 
 
-def _show(context: Context, generation: int) -> int:
-    text = load_secrets(context.settings).phone_password(context.args.number, generation)
+def _show(context: Context) -> int:
+    """The password of the extension that was just changed."""
+    database = open_database(context.settings)
+    try:
+        with database.read() as session:
+            pool = {one.number: one.generation for one in list_extensions(session)}
+    finally:
+        database.close()
+    text = load_secrets(context.settings).phone_password(context.args.number, pool[context.args.number])
     if context.args.json:
         context.table((), (), [{"number": context.args.number, "password": text}])
     else:
@@ -108,17 +115,15 @@ def _show(context: Context, generation: int) -> int:
 
 
 def assign(context: Context) -> int:
-    """Give it to a seat."""
+    """Give it to a seat; its password is shown, since who had it last has another one."""
     _change(context, lambda session: service.assign_extension(session, context.args.number, context.args.seat))
-    context.say(context.words("done"))
-    return Exit.OK
+    return _show(context)
 
 
 def move(context: Context) -> int:
-    """Take it from whoever has it and give it to this seat."""
+    """Take it from whoever has it and give it to this seat. But for a desk phone its password is another one now."""
     _change(context, lambda session: service.move_extension(session, context.args.number, context.args.seat))
-    context.say(context.words("done"))
-    return Exit.OK
+    return _show(context)
 
 
 def release(context: Context) -> int:

@@ -62,17 +62,22 @@ def create_extension(asked: NewExtension, use: Use) -> NewExtensionOut:
             made = _one(session, asked.number)
     except DirectoryError as error:
         raise directory_refused(error) from None
+    return _with_password(use, made)
+
+
+def _with_password(use: Services, made: Extension) -> NewExtensionOut:
     password = use.secrets.phone_password(made.number, made.generation)
     return NewExtensionOut(**_out(made).model_dump(), password=password)
 
 
 @router.post("/{number}/assign")
-def assign_extension(number: Number, asked: Assignment, use: Use) -> ExtensionOut:
-    """Give it to a seat; what the seat had returns to the pool. One in use is never given twice."""
+def assign_extension(number: Number, asked: Assignment, use: Use) -> NewExtensionOut:
+    """Give it to a seat; what the seat had returns to the pool. One in use is never given twice. Its password is in
+    this answer: who had it last knows another one."""
     try:
         with use.database.write() as session:
             service.assign_extension(session, number, asked.seat)
-            return _out(_one(session, number))
+            return _with_password(use, _one(session, number))
     except DirectoryError as error:
         raise directory_refused(error) from None
 
@@ -89,9 +94,15 @@ def release_extension(number: Number, use: Use) -> ExtensionOut:
 
 
 @router.post("/{number}/move")
-def move_extension(number: Number, asked: Assignment, use: Use) -> ExtensionOut:
-    """Take it from whoever has it and give it to this seat."""
-    return _changed(use, number, lambda session: service.move_extension(session, number, asked.seat))
+def move_extension(number: Number, asked: Assignment, use: Use) -> NewExtensionOut:
+    """Take it from whoever has it and give it to this seat. But for a desk phone it has another password then, which is
+    in this answer."""
+    try:
+        with use.database.write() as session:
+            service.move_extension(session, number, asked.seat)
+            return _with_password(use, _one(session, number))
+    except DirectoryError as error:
+        raise directory_refused(error) from None
 
 
 @router.post("/{number}/short-code")

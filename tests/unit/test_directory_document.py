@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from acd.core.model import SECOND, Way
-from directory import changes, document
+from directory import changes, document, pool
 from directory.definitions import DirectoryError, read_revision, read_snapshot
 from directory.model import OutboundCode, Trunk
 from directory.seed import seed_demo
@@ -145,3 +145,34 @@ def test_what_is_no_object_is_refused(database: Database, given: object) -> None
     with pytest.raises(DirectoryError) as refused:
         apply(database, given)
     assert refused.value.code == "bad_document"
+
+
+def test_an_extension_in_use_is_not_deleted_by_a_document_that_leaves_it_out(database: Database) -> None:
+    told = export(database)
+    fewer = [row for row in told["extensions"] if row["number"] != "8001"]
+    for given in ({"extensions": fewer}, {"extensions": fewer, "seats": told["seats"]}):
+        with pytest.raises(DirectoryError, match="agent-8001") as refused:
+            apply(database, given)
+        assert refused.value.code == "extension_taken"
+    assert export(database) == told
+    seats = [{name: part for name, part in row.items() if part != "8001"} for row in told["seats"]]
+    assert [change.what for change in apply(database, {"extensions": fewer, "seats": seats})] == ["removed", "changed"]
+    assert "8001" not in {row["number"] for row in export(database)["extensions"]}
+
+
+def test_a_document_ends_the_passwords_of_those_whose_holder_changes_and_of_no_others(database: Database) -> None:
+    def generations() -> dict[str, int]:
+        with database.read() as session:
+            return {one.number: one.generation for one in pool.list_extensions(session)}
+
+    before, told = generations(), export(database)
+    by_id = {row["id"]: row for row in told["seats"]}
+    by_id["agent-8001"]["extension"], by_id["agent-8002"]["extension"] = "8002", "8001"
+    del by_id["agent-8003"]["extension"]
+    apply(database, told)
+    after = generations()
+    assert {number for number in before if after[number] != before[number]} == {"8001", "8002", "8003"}
+    again = export(database)
+    apply(database, again | {"extensions": [row for row in again["extensions"] if row["number"] != "8003"]})
+    apply(database, again)
+    assert generations()["8003"] > max(*before.values(), *after.values()), "what is deleted and comes again is new"

@@ -1,0 +1,76 @@
+"""The pool of extensions and the names of their SIP passwords. Nothing here checks the directory or raises its
+revision: directory.service does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from acd.core.codec import dump
+from acd.core.model import Policy
+from directory.model import DirectoryError
+from storage import tables
+
+EXTENSION_KINDS = ("softphone", "desk", "browser")
+DESK = "desk"
+"""A hardphone, 一般分機."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """A number of the pool and the seat it belongs to, if any. `generation` names its SIP password, which is derived
+    (storage.settings.Secrets.phone_password) and lies in no table. No generation is ever given twice."""
+
+    number: str
+    kind: str = "softphone"
+    person: str = ""
+    generation: int = 1
+    short_code: str = ""
+
+
+def list_extensions(session: Session) -> list[Extension]:
+    """The pool, by number."""
+    columns = tables.extensions.c
+    found = select(columns.number, columns.kind, columns.person_id, columns.generation, columns.short_code)
+    rows = session.execute(found.order_by(columns.number))
+    return [
+        Extension(number, kind, person or "", generation, short) for number, kind, person, generation, short in rows
+    ]
+
+
+def check_kind(kind: str) -> None:
+    """Raises DirectoryError bad_extension for a kind of phone that there is not."""
+    if kind not in EXTENSION_KINDS:
+        raise DirectoryError("bad_extension", f"an extension is one of {', '.join(EXTENSION_KINDS)}, not {kind[:20]!r}")
+
+
+def ensure_state(session: Session) -> None:
+    """The one row of the directory itself is there."""
+    if session.execute(select(tables.directory_state.c.id)).scalar() is None:
+        first = {"id": 1, "revision": 0, "policy": dump(Policy()), "outbound_record": True}
+        session.execute(insert(tables.directory_state).values(**first))
+
+
+def next_generation(session: Session) -> int:
+    """A generation no extension ever had, those that were deleted included. Whoever asks next waits for our end."""
+    ensure_state(session)
+    state = tables.directory_state
+    raised = update(state).values(generations=state.c.generations + 1).returning(state.c.generations)
+    return int(session.execute(raised).scalar_one())
+
+
+def free(session: Session, extension: Extension) -> None:
+    """Nobody has it any more."""
+    of_number = update(tables.extensions).where(tables.extensions.c.number == extension.number)
+    session.execute(of_number.values(person_id=None))
+    end_password(session, extension)
+
+
+def end_password(session: Session, had: Extension) -> None:
+    """What follows when its holder has it no more: a desk phone's password stays with the phone on its desk; that of
+    any other went with whoever had it and ends here."""
+    if had.person and had.kind != DESK:
+        of_number = update(tables.extensions).where(tables.extensions.c.number == had.number)
+        session.execute(of_number.values(generation=next_generation(session)))
