@@ -4,10 +4,11 @@ It answers "why this seat?" for a person (`seats_for`, `items_for`) and recomput
 (`recompute`): an Offered fact that these rules would not have made is a difference.
 
 A seat is eligible for a waiting item when all of these hold, asked in this order; the first that does not names the
-refusal: signed in · on shift · member of the item's queue · the skills the item needs (unless D3 is in force) · a
-chosen status with auto_offer · a phone where the medium needs one · not in NO_ANSWER · no back-off · no wrap-up that
-blocks the medium · no held medium that excludes it · below its limits (D4, D8, D14) · no open case (D17) · no window
-reserved for another seat (D2). A back-off and a window last until the fact that ends them, so no clock is asked.
+refusal: signed in · not being logged out · on shift · member of the item's queue · the skills the item needs (unless
+D3 is in force) · a chosen status with auto_offer · a phone where the medium needs one · not in NO_ANSWER · no
+back-off · no wrap-up that blocks the medium · no held medium that excludes it · below its limits (D4, D8, D14) · no
+open case (D17) · no window reserved for another seat (D2). A back-off and a window last until the fact that ends
+them, so no clock is asked.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Rule(StrEnum):
     """Why a seat is refused. The words for a person are in `WORDS`."""
 
     SIGNED_OUT = "signed_out"
+    LEAVING = "leaving"
     OFF_SHIFT = "off_shift"
     NOT_MEMBER = "not_member"
     SKILL = "skill"
@@ -57,10 +59,11 @@ class Rule(StrEnum):
 
 WORDS: Mapping[Rule, str] = {
     Rule.SIGNED_OUT: "the agent is not signed in",
+    Rule.LEAVING: "a supervisor is logging the agent out",
     Rule.OFF_SHIFT: "the agent is off shift",
     Rule.NOT_MEMBER: "the seat is not a member of the queue",
     Rule.SKILL: "the seat lacks a skill or its level, and somebody signed in has it (or the queue is strict)",
-    Rule.STATUS: "the chosen status takes no automatic offers, or the seat is being logged out",
+    Rule.STATUS: "the chosen status takes no automatic offers",
     Rule.UNREACHABLE: "the phone is not reachable",
     Rule.NO_ANSWER: "the seat did not answer and nobody has said that the agent is back",
     Rule.BACK_OFF: "the seat declined or did not answer a moment ago",
@@ -210,6 +213,8 @@ def refusal(state: State, item: WorkItem, seat: Seat, *, d3: bool | None = None)
     skills_waived = relaxed(state, item) if d3 is None else d3
     if not seat.signed_in_at:
         return Rule.SIGNED_OUT
+    if seat.leaving:
+        return Rule.LEAVING
     if not seat.on_shift:
         return Rule.OFF_SHIFT
     if not is_member(seat, item.queue):
@@ -247,7 +252,7 @@ STRATEGIES: Mapping[Strategy, Callable[[State, WorkItem, Seat], tuple[int, ...]]
 def _away(state: State, seat: Seat, medium: MediumDef) -> Rule | None:
     presence = seat.presence(Presence(medium.presence))
     status = state.statuses.get(presence.status)
-    if status is None or not status.auto_offer or seat.leaving:
+    if status is None or not status.auto_offer:
         return Rule.STATUS
     if medium.needs_phone and not seat.reachable:
         return Rule.UNREACHABLE

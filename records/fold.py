@@ -32,6 +32,7 @@ WaitFact = (
     | f.VoicemailListened
     | f.VoicemailLeft
     | f.CallbackTaken
+    | f.PlaceKept
     | f.Announced
     | f.LongestWaitOver
     | f.PlanReplaced

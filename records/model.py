@@ -72,6 +72,7 @@ class MarkKind(StrEnum):
     VOICEMAIL = "voicemail"  # subject: the task, detail: the recording
     RECORDING = "recording"  # subject: the recording, detail: began, paused, resumed or failed, and why
     SEAT_REACHED = "seat_reached"  # the agent's own phone of a click-to-dial call answered
+    MUTED = "muted"  # the seat (subject) closed its microphone, or opened it; detail: on or off
     MOVED = "moved"  # the called customer became the third party of another contact (subject)
     LEFT = "left"  # the customer is gone while the others still talk; detail: who hung up
 

@@ -44,6 +44,7 @@ TalkFact = (
     | f.RecordingResumed
     | f.RecordingFailed
     | f.SeatReached
+    | f.SeatMuted
     | f.CustomerDialled
     | f.CustomerRang
     | f.CustomerAnswered
@@ -200,6 +201,8 @@ def apply_talk(case: Case, fact: TalkFact, recorded: f.Recorded) -> None:
         case f.CustomerMoved():
             parts.leg_gone(case, fact.leg, at)
             parts.mark(case, MarkKind.MOVED, at, fact.to)
+        case f.SeatMuted():
+            parts.mark(case, MarkKind.MUTED, at, fact.seat, "on" if fact.on else "off")
         case f.WatchStarted() | f.WatchAnswered() | f.WatchChanged() | f.WatchEnded():
             _watched(case, fact, recorded)
         case f.RecordingBegan() | f.RecordingPaused() | f.RecordingResumed() | f.RecordingFailed():

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from acd.core import contacts, dialling, leading, leaving, speaking
+from acd.core import contacts, dialling, leading, leaving, speaking, watching
 from acd.core import facts as f
 from acd.core import inputs as i
 from acd.core.model import (
     SECOND,
+    Kind,
     Micros,
     OfferResult,
     Outcome,
@@ -20,11 +21,13 @@ from acd.core.model import (
     Route,
     Target,
     TargetKind,
+    Watcher,
+    WatchMode,
     WorkItem,
 )
 from acd.core.reply import Code, Done, Refused, Reply
 from acd.core.seats import Block, block_by_hand
-from acd.core.shapes import INVITES, LEAVES, MOVES, PLACES, Aftermath, Move, Shape, Who
+from acd.core.shapes import INVITES, LEAVES, MOVES, PLACES, Aftermath, Move, Place, Shape, Who
 
 if TYPE_CHECKING:
     from acd.core.decide import Core
@@ -35,6 +38,9 @@ LONGEST_EXTENSION = 10
 
 RING_TIME: Micros = 20 * SECOND
 """How long a third party is rung where no queue says otherwise (D5's default)."""
+
+OWN_EXEMPT = frozenset({Block.WRAP_UP, Block.ONE_CASE})
+"""What does not keep an agent from his own customer, whom a transfer that failed brings back."""
 
 BLOCK_CODES: dict[Block, Code] = {Block.SIGNED_OUT: Code.SIGNED_OUT, Block.UNREACHABLE: Code.PHONE_UNREACHABLE}
 """Why a colleague cannot be rung; every other block means busy."""
@@ -70,7 +76,7 @@ def not_owner(core: Core, item: WorkItem | None, seat: str) -> Refused | None:
     """A conversation is changed by the seat that serves it, or in its name."""
     if item is None:
         return core.refuse(Code.UNKNOWN_ITEM, "this contact is over")
-    if item.phase is not Phase.ACTIVE or item.seat != seat or item.shape is Shape.NONE:
+    if not seat or item.phase is not Phase.ACTIVE or item.seat != seat or item.shape is Shape.NONE:
         return core.refuse(Code.NOT_SERVING, f"seat {seat} is not in a conversation with this customer")
     return None
 
@@ -118,11 +124,12 @@ def _to_queue(core: Core, item: WorkItem, queue_id: str) -> Reply:
     queue = core.state.queues.get(queue_id)
     if queue is None or queue.retired:
         return core.refuse(Code.UNKNOWN_QUEUE, f"queue {queue_id} takes nobody; choose another")
-    if leading.turned_away(core, item, queue):
+    if not leading.lands(core, item, queue):
         return core.refuse(Code.QUEUE_CLOSED, f"queue {queue_id} is closed or full; choose another")
     refusal = _in_two(core, item)
     if refusal is not None:
         return refusal
+    watching.all_over(core, item, "waiting")
     leaving.leave(core, item, Party.SEAT, how="transferred")
     leading.enqueue(core, item, queue_id)
     return Done(item=item.id)
@@ -134,6 +141,7 @@ def _to_entry(core: Core, item: WorkItem, given: i.TransferAsked) -> Reply:
     refusal = _in_two(core, item)
     if refusal is not None:
         return refusal
+    watching.all_over(core, item, "waiting")
     leaving.leave(core, item, Party.SEAT, how="transferred")
     core.record(f.PlanReplaced(item.id, given.plan))
     contacts.welcome(core, item)
@@ -182,7 +190,7 @@ def colleague_refuses(core: Core, item: WorkItem, seat_id: str, *, own: bool = F
         return core.refuse(Code.UNKNOWN_SEAT, f"seat {seat_id} does not exist; see `ringside seat list`")
     if seat_id == item.seat or item.id in seat.handlings:
         return core.refuse(Code.BAD_INPUT, "this seat is in the conversation already")
-    block = block_by_hand(core.state, seat, core.state.media[item.medium])
+    block = block_by_hand(core.state, seat, core.state.media[item.medium], OWN_EXEMPT if own else frozenset())
     if block is not None:
         return core.refuse(BLOCK_CODES.get(block, Code.SEAT_BUSY), f"seat {seat_id} cannot take it now ({block})")
     if own:
@@ -211,7 +219,10 @@ def hand_outside(core: Core, item: WorkItem, route: Route) -> None:
     """A menu or an overflow leads outside: the caller waits while the number is rung, then he talks with whoever is
     there. Where it fails he goes into his plan's queue."""
     if dialling.no_way(core, route, "") is not None:
-        _strand(core, item)
+        if item.phase is Phase.WAITING:  # he keeps his place; the line may be free for the next
+            core.record(f.LongestWaitOver(item.id, item.queue))
+        else:
+            _strand(core, item)
         return
     _reshape(core, item, Shape.BLIND, "overflow")
     _invite(core, item, Target(TargetKind.OUTSIDE, route.address), route, by="", blind=True)
@@ -232,6 +243,8 @@ def other_answered(core: Core, leg: str) -> Reply:
     other = item.other
     if other is None or other.answered_at:
         return LATE
+    if other.seat and item.id in core.state.seats[other.seat].wrap_ups:  # his own customer comes back
+        core.record(f.WrapUpLeft(item.id, other.seat, "taken_again"))
     core.record(f.OtherAnswered(item.id, other.seat, leg, item.medium, item.queue, item.bridge or f"{leg}-b"))
     if item.shape is Shape.RINGING:
         _reshape(core, item, Shape.CONSULT, "answered")
@@ -301,9 +314,17 @@ def _strand(core: Core, item: WorkItem) -> None:
 
 
 def requeue(core: Core, item: WorkItem, seat: str, reason: str) -> None:
-    """The customer waits again in the queue he came from, at his old place."""
-    times = speaking.waiting_times(core, core.state.queues[item.queue], item)
+    """The customer waits again in the queue he came from, at his old place; where that has closed or is no more, he
+    goes where it sends those who wait. A supervisor has nobody to listen to any more."""
+    queue = core.state.queues[item.queue]
+    watching.all_over(core, item, "waiting")
+    times = speaking.waiting_times(core, queue, item)
     core.record(f.Requeued(item.id, item.queue, seat, reason, *times))
+    moved_to = core.state.queues.get(queue.moved_to)
+    if queue.retired and moved_to is not None:
+        leading.move(core, item, moved_to)
+    elif not speaking.is_open(core, queue.id) and queue.closed is not None and item.leg:
+        leading.lead(core, item, queue.closed)
 
 
 def invite_due(core: Core, item_id: str) -> None:
@@ -369,6 +390,13 @@ def owner_left(core: Core, item: WorkItem, *, gone: bool, lost: bool, sip: int =
 
 def _owner_ends(core: Core, item: WorkItem, *, gone: bool, lost: bool, sip: int, q850: int) -> None:
     seat, private, dialling_ = item.seat, item.shape is Shape.PRIVATE, item.phase is Phase.DIALLING
+    joined = next((one for one in item.watchers.values() if one.mode is WatchMode.JOIN and one.answered_at), None)
+    if joined is not None and item.shape in INVITES:
+        _supervisor_goes_on(core, item, joined, gone=gone, lost=lost)
+        return
+    if dialling_ and lost and item.kind is Kind.CALLBACK and item.queue:
+        _call_back_later(core, item, gone=gone)
+        return
     drop_other(core, item, Party.SEAT)
     leaving.leave(core, item, Party.SEAT, gone=gone, how="lost" if lost and item.leg else "")
     if lost and item.leg and item.queue and not dialling_:
@@ -378,6 +406,24 @@ def _owner_ends(core: Core, item: WorkItem, *, gone: bool, lost: bool, sip: int,
     else:
         who = Party.CUSTOMER if private else Party.SEAT
         leaving.end(core, item, Outcome.ANSWERED, who, seat=seat, sip=sip, q850=q850)
+
+
+def _supervisor_goes_on(core: Core, item: WorkItem, watcher: Watcher, *, gone: bool, lost: bool) -> None:
+    """A supervisor who joined is a party like any other: he goes on with the customer."""
+    owner, seat = item.seat, watcher.seat
+    core.record(f.TookOver(item.id, seat, watcher.leg, item.medium, item.queue, "left", Place.BRIDGE))
+    if item.shape is not Shape.TALK:
+        core.record(f.ShapeChanged(item.id, seat, item.shape, Shape.TALK, "left"))
+    leaving.part_over(core, item, owner, Party.SEAT, gone=gone, how="lost" if lost else "transferred")
+
+
+def _call_back_later(core: Core, item: WorkItem, *, gone: bool) -> None:
+    """The agent's phone died before the customer picked up: nobody was reached, so the callback waits again."""
+    seat, leg = item.seat, item.leg
+    leaving.leave(core, item, Party.SYSTEM, gone=gone, how="lost")
+    if leg:
+        core.record(f.CustomerLeft(item.id, leg, Party.SYSTEM, gone=False))
+    requeue(core, item, seat, "seat_lost")
 
 
 def customer_left(core: Core, item: WorkItem, given: i.PartyLeft) -> Reply:
@@ -407,6 +453,8 @@ def call_hung_up(core: Core, given: i.CallHungUp) -> Reply:
             return core.refuse(Code.NOT_SERVING, "nobody is in a conversation with this customer")
         finish(core, item, Party.SYSTEM)
         return Done(item=item.id)
+    if not given.seat:
+        return core.refuse(Code.NOT_SERVING, "name the seat that hangs up")
     if item.other is not None and item.other.seat == given.seat and item.other.answered_at:
         _other_out(core, item, gone=False)
         return Done(item=item.id)
@@ -445,21 +493,24 @@ def phones_joined(core: Core, given: i.PhonesJoined) -> Reply:
     if given.call in seat.directs:
         return _adopt_colleague(core, item, given)
     second = core.item(given.call)
-    if (
-        second is not None
-        and given.other
-        and second.seat == seat_id
-        and second.phase is Phase.ACTIVE
-        and second.leg == given.other
-    ):
+    if second is not None and _is_second(second, seat_id, given.other):
         return _adopt_outside(core, item, second)
     return core.refuse(Code.UNKNOWN_ITEM, "the phone's second call is over, or nobody has answered it")
+
+
+def _is_second(second: WorkItem, seat: str, far: str) -> bool:
+    """Whether it is the seat's own talk of two with that far end."""
+    talks = second.phase is Phase.ACTIVE and second.shape in INVITES and second.seat == seat
+    return talks and bool(far) and second.leg == far
 
 
 def _adopt_colleague(core: Core, item: WorkItem, given: i.PhonesJoined) -> Reply:
     colleague = core.state.directs.get(given.other, "")
     call = core.state.seats[item.seat].directs[given.call]
-    if not colleague or colleague == item.seat or not call.answered_at:
+    far = core.state.seats[colleague].directs[given.other] if colleague else None
+    paired = far is not None and far.peer == item.seat and call.peer == colleague and colleague != item.seat
+    there = far is not None and bool(far.answered_at and call.answered_at)
+    if not paired or not there or not core.state.seats[colleague].signed_in_at:
         return core.refuse(Code.UNKNOWN_ITEM, "nobody has answered the phone's second call")
     for number, seat_id in ((given.call, item.seat), (given.other, colleague)):
         kind = core.state.seats[seat_id].directs[number].kind
@@ -484,9 +535,8 @@ def _adopt(core: Core, item: WorkItem, target: Target, leg: str, route: Route | 
     core.record(
         f.Invited(item.id, colleague, owner, leg, target, item.medium, False, core.now + RING_TIME, route, adopted=True)
     )
-    _reshape(core, item, Shape.RINGING, "joined")
     core.record(f.OtherAnswered(item.id, colleague, leg, item.medium, item.queue, item.bridge))
-    _reshape(core, item, Shape.CONSULT, "answered")
+    _reshape(core, item, Shape.THREE_WAY, "joined")  # at once: the customer hears no music in between
     promote(core, item, "joined", gone=False, how="transferred")
 
 

@@ -59,7 +59,7 @@ def queue_retired(core: Core, given: i.QueueRetired) -> Reply:
     if given.move_to and (target is None or target.retired or target.id == queue.id):
         return core.refuse(Code.UNKNOWN_QUEUE, f"queue {given.move_to} cannot take those who wait")
     if not queue.retired:
-        core.record(f.QueueChanged(replace(queue, retired=True)))
+        core.record(f.QueueChanged(replace(queue, retired=True, moved_to=given.move_to)))
     if target is not None:
         _move_waiting(core, queue, target)
     return Done()

@@ -75,12 +75,15 @@ def _after_greeting(core: Core, item: WorkItem) -> None:
 
 def item_arrived(core: Core, given: i.ItemArrived) -> Reply:
     """A text or virtual contact; an open key is the same item (pain P10)."""
-    known = core.state.keys.get(given.key) if given.key else None
+    key = given.key
+    if given.kind is Kind.CALLBACK and given.plan.address:  # one at a time per customer, whoever asks for it (V17)
+        key = leading.key_of_callback(given.plan.address)
+    known = core.state.keys.get(key) if key else None
     if known is not None:
         return Done(item=known)
     if given.plan.medium not in core.state.media:
         return core.refuse(Code.UNKNOWN_MEDIUM, f"medium {given.plan.medium} is not defined")
-    item_id = leading.enter(core, given.kind, given.plan, leg=given.leg, key=given.key)
+    item_id = leading.enter(core, given.kind, given.plan, leg=given.leg, key=key)
     item = core.state.items[item_id]
     if item.plan.refuse is not None:
         leaving.end(core, item, item.plan.refuse, Party.SYSTEM)
@@ -164,7 +167,9 @@ def fallback_took(core: Core, given: i.FallbackTook) -> Reply:
 
 
 def _let_go(core: Core, item: WorkItem, who: Party) -> None:
-    """Whoever is with the contact, or is rung for it, is with it no more."""
+    """Whoever is with the contact, or is rung for it, is with it no more. A message begun is kept."""
+    if item.phase is Phase.VOICEMAIL:
+        leading.keep_message(core, item)
     if item.phase is Phase.OFFERED:
         offering.withdraw(core, item, who)
     else:

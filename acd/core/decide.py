@@ -132,11 +132,10 @@ class Core:
                 self._settle_item(item_id)
 
     def _let_go(self) -> None:
-        """Seats whose forced sign-out waited for the end of what they served."""
+        """What waited until a seat holds nothing: a chosen status, a forced sign-out, its end."""
         for seat_id in list(self._seats):
-            seat = self.state.seats.get(seat_id)
-            if seat is not None and seat.leaving:
-                sitting.go_if_leaving(self, seat)
+            if seat_id in self.state.seats:
+                sitting.holds_nothing(self, self.state.seats[seat_id])
 
     def _look_again(self) -> None:
         """Those whose offer came to nothing: they may have to leave their queue by now."""

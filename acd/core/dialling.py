@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from acd.core import facts as f
@@ -22,7 +23,7 @@ OWN_RING_TIME: Micros = 20 * SECOND
 LINE_CAP_SAY = "call attempt had over the max concurrent calls"
 """V15's words."""
 
-MAY_DIAL = frozenset({Block.WRAP_UP, Block.ONE_CASE, Block.LAST_AGENT})
+MAY_DIAL = frozenset({Block.WRAP_UP, Block.ONE_CASE})
 """What keeps the dispatcher away, but not the agent's own hand from dialling: calling back is part of wrap-up."""
 
 FAILED: dict[OfferResult, Outcome] = {
@@ -40,8 +41,11 @@ def outbound_asked(core: Core, given: i.OutboundAsked) -> Reply:
     seat = core.state.seats.get(given.seat)
     if seat is None:
         return core.refuse(Code.UNKNOWN_SEAT, f"seat {given.seat} does not exist; see `ringside seat list`")
-    if given.leg and given.leg in core.state.seat_legs:
+    if given.leg and (given.leg in core.state.seat_legs or given.leg in core.state.over):
         return LATE
+    same = _same_dialling(core, seat, given)
+    if same is not None:
+        return Done(item=same, note="late")
     refusal = _may_not(core, seat, given) or no_way(core, given.route, given.seat)
     if refusal is not None:
         return refusal
@@ -68,6 +72,14 @@ def outbound_asked(core: Core, given: i.OutboundAsked) -> Reply:
     return Done(item=item_id)
 
 
+def _same_dialling(core: Core, seat: Seat, given: i.OutboundAsked) -> str | None:
+    """The call that this seat is making by that very route already: a second click makes no second call."""
+    if given.leg:
+        return None
+    held = (core.state.items[item] for item in seat.handlings)
+    return next((one.id for one in held if one.phase is Phase.DIALLING and one.route == given.route), None)
+
+
 def _may_not(core: Core, seat: Seat, given: i.OutboundAsked) -> Refused | None:
     """Emergency calls ask nothing; a handset that dials is on a second line of its own."""
     if DIRECT_MEDIUM not in core.state.media:
@@ -79,13 +91,24 @@ def _may_not(core: Core, seat: Seat, given: i.OutboundAsked) -> Refused | None:
         return core.refuse(Code.SIGNED_OUT, "sign in first")
     if status is None or not status.outbound_allowed:
         return core.refuse(Code.OUTBOUND_NOT_ALLOWED, "this status allows no outbound calls")
-    block = block_by_hand(core.state, seat, core.state.media[DIRECT_MEDIUM], MAY_DIAL)
+    block = block_by_hand(core.state, _without_ringing(core, seat), core.state.media[DIRECT_MEDIUM], MAY_DIAL)
     if block is Block.UNREACHABLE:
         return core.refuse(Code.PHONE_UNREACHABLE, "the seat's phone is not registered")
-    own = next(iter(seat.handlings.values()), None)
-    if block is not None and not seat.offers and not (given.leg and own is not None and len(seat.handlings) == 1):
+    if block is not None and not (given.leg and _has_one_call(core, seat)):
         return core.refuse(Code.SEAT_BUSY, f"the seat cannot call now ({block})")
     return None
+
+
+def _without_ringing(core: Core, seat: Seat) -> Seat:
+    """The seat as it is once what rings there has gone to somebody else: it dials."""
+    kept = {leg: medium for leg, medium in seat.offers.items() if not core.state.media[medium].needs_phone}
+    return replace(seat, offers=kept)
+
+
+def _has_one_call(core: Core, seat: Seat) -> bool:
+    """A handset's second line: its first call is the only thing it does by phone."""
+    phone = [one for one in seat.handlings.values() if core.state.media[one.medium].needs_phone]
+    return len(phone) == 1 and not seat.directs and not seat.watching
 
 
 def no_way(core: Core, route: Route | None, seat: str) -> Refused | None:
@@ -101,6 +124,12 @@ def no_way(core: Core, route: Route | None, seat: str) -> Refused | None:
         core.record(f.LineOverflowed(route.trunk, seat))
         return core.refuse(Code.LINE_CAP, LINE_CAP_SAY)
     return None
+
+
+def has_room(core: Core, route: Route) -> bool:
+    """Whether the line exists and has room for one call more; nothing is counted."""
+    trunk = core.state.trunks.get(route.trunk)
+    return trunk is not None and not 0 < trunk.cap <= core.state.lines.get(route.trunk, 0)
 
 
 def not_outside(core: Core, seat_id: str, route: Route | None) -> Refused | None:
@@ -122,12 +151,12 @@ def dial_customer(core: Core, item: WorkItem, route: Route) -> None:
 def call_back(core: Core, item: WorkItem) -> None:
     """A callback was accepted: the customer is called, once."""
     route = item.plan.callback
-    if route is None or no_way(core, route, item.seat) is not None:
+    if route is None:
         seat = item.seat
         leaving.leave(core, item, Party.SYSTEM)
-        leaving.end(core, item, Outcome.LINE_CAP if route else Outcome.WRONG_NUMBER, Party.SYSTEM, seat=seat)
-        return
-    dial_customer(core, item, route)
+        leaving.end(core, item, Outcome.WRONG_NUMBER, Party.SYSTEM, seat=seat)
+    else:
+        dial_customer(core, item, route)
 
 
 def seat_answered(core: Core, leg: str) -> Reply:

@@ -21,7 +21,7 @@ from acd.core.model import (
     WatchMode,
     WorkItem,
 )
-from acd.core.shapes import PLACES, Place
+from acd.core.shapes import PLACES, Place, Shape
 from acd.core.talk_effects import owner_leg, talk_effects, watchers_placed
 
 Q850_OF: dict[Outcome, int] = {
@@ -81,7 +81,9 @@ def _moved(state: State, item: WorkItem, from_queue: str) -> tuple[e.Effect, ...
     """A caller goes on hearing the music he hears, unless the other queue has music of its own."""
     if not item.leg:
         return (e.NotifyChannel(item.id, item.medium, "moved"),)
-    return () if state.queues[from_queue].music == state.queues[item.queue].music else _waits(state, item)
+    if state.queues[from_queue].music == state.queues[item.queue].music:
+        return ()
+    return (*_stop(item.id, item.leg, item.token if item.announced else ""), *_waits(state, item))
 
 
 def _stop(item: str, leg: str, token: str) -> tuple[e.Effect, ...]:
@@ -117,7 +119,7 @@ def _accepted(state: State, fact: f.Accepted) -> tuple[e.Effect, ...]:
     if not item.leg:  # a callback: the customer is called next
         return (e.Join(fact.item, fact.offer, fact.bridge),)
     # A channel that still plays an announcement cannot be moved, and would hold up everybody's requests.
-    stop = _stop(fact.item, item.leg, item.token if item.spoken else "")
+    stop = _stop(fact.item, item.leg, item.token if item.announced else "")
     join = e.Connect(fact.item, fact.seat, item.leg, fact.offer, fact.bridge)
     write = (e.StartRecording(fact.item, item.leg, fact.recording),) if fact.recording else ()
     return (*stop, join, *write, *watchers_placed(state, item))
@@ -127,7 +129,11 @@ def _handling_ended(state: State, fact: f.HandlingEnded) -> tuple[e.Effect, ...]
     if not state.media[fact.medium].needs_phone:
         return ()
     leave = () if fact.gone else (e.HangUpLeg(fact.offer),)
-    return (*leave, e.DropBridge(fact.bridge)) if fact.bridge else leave
+    if fact.bridge:
+        return (*leave, e.DropBridge(fact.bridge))
+    item = state.items[fact.item]
+    alone = item.shape is Shape.HANDED_OVER  # the agent who was whispered to is gone
+    return (*leave, *watchers_placed(state, item)) if alone else leave
 
 
 def _ended(state: State, fact: f.Ended) -> tuple[e.Effect, ...]:
@@ -292,8 +298,8 @@ WATCHING: dict[WatchMode, str] = {
 
 
 def _wanted_watcher(state: State, item: WorkItem, watcher: Watcher) -> e.WantedLeg:
-    there = owner_leg(state, item) if watcher.mode is WatchMode.WHISPER else item.bridge
-    placed = WATCHING[watcher.mode] if there else "idle"
+    alone = watcher.mode is WatchMode.WHISPER and not owner_leg(state, item)  # nobody to whisper to
+    placed = WATCHING[WatchMode.LISTEN if alone else watcher.mode] if item.bridge else "idle"
     return e.WantedLeg(
         leg=watcher.leg,
         role="watcher",

@@ -33,7 +33,7 @@ REMEMBERED = 2000
 commit, and what happened in an outage is read at once after it, so the last minute's would do."""
 
 DEPARTURES = 20
-"""Accepts a queue's pace is measured by."""
+"""Gaps between accepts that a queue's pace is measured by."""
 
 GUESSES = 200
 """Estimates of the wait that are held against what came true (issue 3: the last 200)."""
@@ -82,6 +82,9 @@ def evolve(state: State, recorded: f.Recorded) -> None:
             pass
         case f.LongestWaitOver():
             _stop(state, "leave", fact.item)
+        case f.PlaceKept():
+            item = state.items[fact.item]
+            item.queue, item.order = fact.queue, fact.order
         case f.Announced():
             _announced(state, fact)
         case f.PlanReplaced():
@@ -108,6 +111,7 @@ def evolve(state: State, recorded: f.Recorded) -> None:
             item.phase, item.seat, item.offer, item.bridge = Phase.WAITING, "", "", ""
             item.shape, item.menu = Shape.NONE, ""
             _stop(state, "menu", fact.item)
+            _stop(state, "dial", fact.item)
             _set(state, "relax", fact.item, fact.relax_at)
             _set(state, "leave", fact.item, fact.leave_at)
             _set(state, "say", fact.item, fact.speak_at)
@@ -366,7 +370,7 @@ def _out_of_queue(state: State, item_id: str) -> None:
 def _announced(state: State, fact: f.Announced) -> None:
     item = state.items[fact.item]
     if fact.token:
-        item.token = fact.token
+        item.token, item.announced = fact.token, True
         state.next_id += 1
     item.spoken += 1
     _set(state, "say", fact.item, fact.again_at)
@@ -473,7 +477,9 @@ def _rung(state: State, fact: f.RingStarted, at: Micros) -> None:
 
 def _departed(state: State, item: WorkItem, at: Micros) -> None:
     flow = flow_of(state, item.queue)
-    flow.departures = [*flow.departures[1 - DEPARTURES :], at]
+    if 0 < item.queued_at <= flow.departed_at:  # somebody waited all the time: the gap is the queue's own pace
+        flow.gaps = [*flow.gaps[1 - DEPARTURES :], at - flow.departed_at]
+    flow.departed_at = at
     if item.guess:
         flow.guesses = [*flow.guesses[1 - GUESSES :], (item.guess, at - item.queued_at)]
         item.guess = 0
@@ -484,6 +490,8 @@ def _handling_ended(state: State, fact: f.HandlingEnded, at: Micros) -> None:
     del seat.handlings[fact.item], state.seat_legs[fact.offer]
     seat.idle_since = at
     item = state.items[fact.item]
+    if item.outbound:  # a handset's channel that dialled: told again, it dials nobody
+        _remember(state.over, fact.offer, at)
     if item.other is not None and item.other.leg == fact.offer:
         item.other = None
     elif item.seat == fact.seat:

@@ -164,6 +164,15 @@ class CallbackTaken(_Versioned):
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceKept(_Versioned):
+    """A callback will stand at this place of the queue once its caller has hung up."""
+
+    item: str
+    queue: str
+    order: Micros
+
+
+@dataclass(frozen=True, slots=True)
 class Announced(_Versioned):
     """The queue speaks to one who waits: `position` (1 = next) and `wait` (microseconds), 0 = not told, and a prompt.
     `again_at` is the next time, 0 = never. An empty token: there was nothing to say."""
@@ -525,7 +534,8 @@ class TookOver(_Versioned):
 
 @dataclass(frozen=True, slots=True)
 class CustomerLeft(_Versioned):
-    """The customer is gone while the two others still talk; the item ends with them. `not_before` as in Ended."""
+    """The customer is gone while the two others still talk, and the item ends with them; or his phone stops ringing,
+    since the agent who called him back is gone (`gone` False). `not_before` as in Ended."""
 
     item: str
     leg: str
@@ -533,6 +543,7 @@ class CustomerLeft(_Versioned):
     sip: int = 0
     q850: int = 0
     not_before: Micros = 0
+    gone: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -584,7 +595,7 @@ class WatchChanged(_Versioned):
 
 @dataclass(frozen=True, slots=True)
 class WatchEnded(_Versioned):
-    """`reason`: left, no_answer, unreachable, over (the conversation is), took_over."""
+    """`reason`: left, no_answer, rejected, unreachable, over (the contact is), waiting (it went to a queue)."""
 
     item: str
     seat: str
@@ -905,6 +916,7 @@ Fact = (
     | VoicemailListened
     | VoicemailLeft
     | CallbackTaken
+    | PlaceKept
     | Announced
     | LongestWaitOver
     | PlanReplaced

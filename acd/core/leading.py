@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from acd.core import conference, leaving, offering, speaking
+from acd.core import conference, dialling, leaving, offering, speaking
 from acd.core import facts as f
 from acd.core.model import (
     SECOND,
@@ -57,17 +57,19 @@ def possible(core: Core, item: WorkItem, to: Destination, *, outside: bool = Tru
     waits = item.phase in IN_QUEUE
     match to.way:
         case Way.QUEUE:
-            return not waits or (to.to or item.plan.queue) != item.queue
+            queue = core.state.queues.get(to.to or item.plan.queue)
+            return not waits or (queue is not None and queue.id != item.queue and lands(core, item, queue))
         case Way.MENU:
             return bool(item.leg) and (not waits or to.to in core.state.menus)
         case Way.VOICEMAIL:
-            return bool(item.leg)
+            return bool(item.leg) and MESSAGE_MEDIUM in core.state.media and _queue_of_task(core, item, to) is not None
         case Way.CALLBACK:
             known = item.plan.callback is not None and bool(item.plan.address)
             fresh = item.kind is not Kind.CALLBACK  # who was called back is on the line now
             return bool(item.leg) and known and fresh and _queue_of_task(core, item, to) is not None
         case Way.OUTSIDE:
-            return outside and bool(item.leg) and to.route is not None
+            known = outside and bool(item.leg) and to.route is not None
+            return known and (not waits or (to.route is not None and dialling.has_room(core, to.route)))
         case Way.HANG_UP:
             return True
 
@@ -98,7 +100,7 @@ def lead(core: Core, item: WorkItem, to: Destination, *, hops: int = 0, outside:
 
 def _playing(item: WorkItem) -> str:
     """The announcement that may still play to one who waits."""
-    return item.token if item.phase in IN_QUEUE and item.spoken else ""
+    return item.token if item.phase in IN_QUEUE and item.announced else ""
 
 
 def _last_words(core: Core, item: WorkItem, prompt: str, outcome: Outcome) -> None:
@@ -146,10 +148,18 @@ def _kept_out(core: Core, item: WorkItem, queue: QueueDef) -> tuple[Destination 
     return None, None
 
 
-def turned_away(core: Core, item: WorkItem, queue: QueueDef) -> bool:
-    """Whether a contact transferred there would be ended, since the queue neither takes it nor names another place."""
+def lands(core: Core, item: WorkItem, queue: QueueDef, hops: int = 0) -> bool:
+    """Whether a contact that goes there is kept: the queue takes it, or sends it where somebody is for it. Nobody who
+    waits or talks is to be hung up for a wish."""
+    if queue.retired or hops > HOPS:
+        return False
     away, outcome = _kept_out(core, item, queue)
-    return away is None and outcome is not None
+    if away is None:
+        return outcome is None
+    following = core.state.queues.get(away.to or item.plan.queue) if away.way is Way.QUEUE else None
+    if following is not None:
+        return lands(core, item, following, hops + 1)
+    return away.way not in (Way.QUEUE, Way.HANG_UP) and possible(core, item, away)
 
 
 def _seen_from(queue: QueueDef, to: Destination) -> Destination:
@@ -237,7 +247,13 @@ def leave_due(core: Core, item_id: str) -> None:
 
 
 def _waited_enough(core: Core, item: WorkItem, queue: QueueDef) -> None:
-    if queue.overflow is None or not lead(core, item, queue.overflow):
+    to = queue.overflow
+    if to is not None and lead(core, item, to):
+        return
+    if to is not None and to.route is not None:  # the line is full, which is counted: he keeps his place
+        dialling.no_way(core, to.route, "")
+        core.record(f.LongestWaitOver(item.id, item.queue))
+    else:
         leaving.end(core, item, Outcome.TIMEOUT_QUEUE, Party.SYSTEM)
 
 
@@ -329,12 +345,19 @@ def message_over(core: Core, item: WorkItem, *, gone: bool, who: Party = Party.C
         outcome = Outcome.ABANDONED_QUEUE if item.queued_at else Outcome.ABANDONED_IVR
         leaving.end(core, item, outcome, who, gone=gone)
         return
+    keep_message(core, item)
+    leaving.end(core, item, Outcome.VOICEMAIL, who, gone=gone)
+
+
+def keep_message(core: Core, item: WorkItem) -> None:
+    """What he has said becomes a work item; before the tone he has said nothing."""
+    if item.token:
+        return
     queue = _usable(core, item.queue) or _usable(core, item.plan.queue)
     task = ""
     if queue is not None and MESSAGE_MEDIUM in core.state.media:
         task = enter(core, Kind.VOICEMAIL, _plan_of_task(item, queue, MESSAGE_MEDIUM))
     core.record(f.VoicemailLeft(item.id, item.recording, task))
-    leaving.end(core, item, Outcome.VOICEMAIL, who, gone=gone)
     if queue is not None and task:
         message = core.state.items[task]
         _put(core, message, queue, _place_of(core, message))
@@ -349,15 +372,28 @@ def key_of_callback(address: str) -> str:
 
 
 def _take_callback(core: Core, item: WorkItem, to: Destination) -> None:
-    """His place is kept by a callback and he may hang up. One that is open already goes on."""
+    """He may hang up, and his place is kept by a callback from then on: while he still hears the last words, his phone
+    is busy. One that is open already goes on."""
     key = key_of_callback(item.plan.address)
     task, queue = core.state.keys.get(key, ""), _queue_of_task(core, item, to)
     if not task and queue is not None:
         place = _place_of(core, item)
         task = enter(core, Kind.CALLBACK, _plan_of_task(item, queue, item.medium), key=key)
-        _put(core, core.state.items[task], queue, place)
+        core.record(f.PlaceKept(task, queue.id, place))
     core.record(f.CallbackTaken(item.id, task))
     _last_words(core, item, to.prompt, Outcome.CALLBACK_TAKEN)
+
+
+def keep_place(core: Core, item: WorkItem) -> None:
+    """The caller has gone: his callback stands in the queue where he stood."""
+    task = core.item(core.state.keys.get(key_of_callback(item.plan.address), ""))
+    if task is None or task.phase is not Phase.ENTERED:
+        return
+    queue = _usable(core, task.queue) or _usable(core, task.plan.queue)
+    if queue is None:
+        leaving.end(core, task, Outcome.CLOSED, Party.SYSTEM)
+    else:
+        _put(core, task, queue, task.order)
 
 
 def _place_of_callback(core: Core, item: WorkItem, order: Micros) -> Micros:

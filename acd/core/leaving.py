@@ -20,7 +20,7 @@ from acd.core.model import (
     WrapUpRule,
 )
 from acd.core.reply import Done, Reply
-from acd.core.shapes import LEAVES, Aftermath, Who
+from acd.core.shapes import LEAVES, Aftermath, Shape, Who
 
 if TYPE_CHECKING:
     from acd.core.decide import Core
@@ -83,6 +83,8 @@ def outcome_of(item: WorkItem) -> Outcome:
     """What it is called when the contact ends as it is now, by the customer's or somebody else's hand."""
     if item.phase is Phase.SAYING and item.leaves_as is not None:
         return item.leaves_as
+    if item.shape is Shape.BLIND and not item.served:
+        return Outcome.ABANDONED_RING  # a number outside was being rung for him
     if item.phase is Phase.ACTIVE and not item.served:
         return Outcome.DIVERTED  # led outside by a menu or an overflow, no seat had it
     return ABANDONED[item.phase]
@@ -117,18 +119,18 @@ def part_over(
     """A seat's part in the contact is over: wrap-up begins where there was a conversation with the customer and the
     rule wants one (pain P2). `bridge` is named where the whole conversation is over."""
     handling = core.state.seats[seat_id].handlings[item.id]
-    rule = _wrap_up_rule(core.state, item, handling)
+    rule = _wrap_up_rule(core.state, item, handling, seat_id)
     core.record(
         f.HandlingEnded(item.id, seat_id, handling.medium, handling.queue, who, handling.offer, bridge, gone, how)
     )
-    if rule is None:
-        offering.apply_pending(core, seat_id)
-    else:
+    if rule is not None:
         offering.start_wrap_up(core, seat_id, item.id, handling, rule)
 
 
-def _wrap_up_rule(state: State, item: WorkItem, handling: Handling) -> WrapUpRule | None:
+def _wrap_up_rule(state: State, item: WorkItem, handling: Handling, seat_id: str) -> WrapUpRule | None:
     """None for who never met the customer: a colleague who was only asked, a call nobody answered."""
+    if not state.seats[seat_id].signed_in_at:  # a call inside, from a phone nobody is signed in at
+        return None
     not_called_yet = item.kind is Kind.CALLBACK and not item.served
     if not handling.met or item.phase is Phase.DIALLING or not_called_yet:
         return None
@@ -149,6 +151,10 @@ def end(
     since: Micros = 0,
     gone: bool = False,
 ) -> None:
-    """The item's one end (I1). `gone`: the customer's leg is no more. Supervisors are let go first."""
+    """The item's one end (I1). `gone`: the customer's leg is no more. Supervisors and a third party are let go
+    first."""
     watching.all_over(core, item)
+    conference.drop_other(core, item, who)
+    if outcome is Outcome.CALLBACK_TAKEN:
+        leading.keep_place(core, item)
     core.record(f.Ended(item.id, outcome, who, item.medium, item.leg, item.queue, seat, sip, q850, since, gone))

@@ -345,6 +345,7 @@ class QueueDef:
     sl_threshold: Micros = 20 * SECOND
     record_calls: bool = True
     retired: bool = False
+    moved_to: str = ""  # where those go who come back to a retired one
     greeting: str = ""
     music: str = ""
     speech: Speech | None = None
@@ -514,11 +515,12 @@ class Watcher:
 
 @dataclass(slots=True)
 class Flow:
-    """How a queue moves. `departures`: when the last contacts were accepted; `guesses`: (told or would be told, real)
-    waits of the last contacts that had an estimate."""
+    """How a queue moves. `gaps`: between the last accepts, of those during which somebody waited all the time;
+    `guesses`: (told or would be told, real) waits of the last contacts that had an estimate."""
 
     open: bool = True
-    departures: list[Micros] = field(default_factory=list)
+    departed_at: Micros = 0
+    gaps: list[Micros] = field(default_factory=list)
     guesses: list[tuple[Micros, Micros]] = field(default_factory=list)
 
 
@@ -606,6 +608,7 @@ class WorkItem:
     menu: str = ""  # the menu he is in
     leaves_as: Outcome | None = None  # what he ends as after the words of SAYING
     spoken: int = 0  # announcements heard in this queue
+    announced: bool = False  # an announcement's words may still play
     guess: Micros = 0  # the wait that was estimated when he entered the queue, 0 = none
 
 

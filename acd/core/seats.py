@@ -24,6 +24,7 @@ class Block(StrEnum):
     NOT_MEMBER = "not_member"
     SKILL = "skill"
     SIGNED_OUT = "signed_out"
+    LEAVING = "leaving"
     OFF_SHIFT = "off_shift"
     STATUS = "status"
     UNREACHABLE = "unreachable"
@@ -73,7 +74,7 @@ def _covers(names: tuple[str, ...], medium: str) -> bool:
 
 def _status_forbids(state: State, seat: Seat, medium: MediumDef) -> bool:
     status = state.statuses.get(seat.presence(medium.presence).status)
-    return status is None or not status.auto_offer or seat.leaving
+    return status is None or not status.auto_offer
 
 
 def _full(_: State, seat: Seat, medium: MediumDef) -> bool:
@@ -97,6 +98,7 @@ Rule = Callable[[State, Seat, MediumDef], bool]
 
 BLOCKS: tuple[tuple[Block, Rule], ...] = (
     (Block.SIGNED_OUT, lambda _state, seat, _medium: not seat.signed_in_at),
+    (Block.LEAVING, lambda _state, seat, _medium: seat.leaving),
     (Block.OFF_SHIFT, lambda _state, seat, _medium: not seat.on_shift),
     (Block.STATUS, _status_forbids),
     (Block.UNREACHABLE, lambda _state, seat, medium: medium.needs_phone and not seat.reachable),

@@ -93,10 +93,15 @@ def go(core: Core, seat: Seat) -> None:
     _go_if_retiring(core, seat)
 
 
-def go_if_leaving(core: Core, seat: Seat) -> None:
-    """A forced sign-out waits for the end of what the seat serves."""
+def holds_nothing(core: Core, seat: Seat) -> None:
+    """What was to be done once the seat holds nothing: a forced sign-out (wrap-up does not stop it), a status chosen
+    meanwhile, and the end of a seat that was taken out of use."""
     if seat.leaving and not (seat.handlings or seat.directs or seat.watching):
         go(core, seat)
+        return
+    if seat.signed_in_at:
+        offering.apply_pending(core, seat.profile.id)
+    _go_if_retiring(core, seat)
 
 
 def in_use(seat: Seat) -> bool:

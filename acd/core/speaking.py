@@ -104,10 +104,11 @@ def guess(core: Core, item: WorkItem, queue: QueueDef, order: Micros, needs: tup
 
 
 def _gap(flow: Flow | None) -> Micros:
-    """The mean time between the queue's last accepts, 0 where there were not enough of them."""
-    if flow is None or len(flow.departures) < DEPARTURES:
+    """The mean time between accepts while somebody waited, 0 where there were not enough: idle hours tell nothing of
+    how fast a queue moves."""
+    if flow is None or len(flow.gaps) < DEPARTURES:
         return 0
-    return (flow.departures[-1] - flow.departures[0]) // (len(flow.departures) - 1)
+    return sum(flow.gaps) // len(flow.gaps)
 
 
 def _is_good(core: Core, queue_id: str) -> bool:

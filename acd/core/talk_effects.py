@@ -40,7 +40,9 @@ def talk_effects(state: State, fact: f.Fact) -> tuple[e.Effect, ...]:
             item = state.items[fact.item]
             watcher = item.watchers[fact.leg]
             return _watcher_placed(state, item, watcher) if watcher.answered_at else ()
-        case f.WatchEnded() if not fact.gone and fact.reason != "took_over":
+        case f.CustomerLeft() if not fact.gone:
+            return (e.HangUpLeg(fact.leg),)
+        case f.WatchEnded() if not fact.gone:
             return (e.HangUpLeg(fact.leg),)
         case f.RecordingPaused() | f.RecordingResumed():
             item = state.items[fact.item]
@@ -78,7 +80,7 @@ def _moved(state: State, fact: f.ShapeChanged) -> tuple[e.Effect, ...]:
     if other is not None and other.answered_at:
         moves += _place(state, item, other.leg, before.other, after.other)
     stop = [e.StopPrompt(item.id, item.leg, item.token)] if fact.before is Shape.NONE and item.token else []
-    follow = watchers_placed(state, item) if fact.shape is Shape.HANDED_OVER and fact.before is Shape.BLIND else ()
+    follow = watchers_placed(state, item) if fact.shape is Shape.HANDED_OVER else ()
     return (*stop, *sorted(moves, key=lambda move: isinstance(move, e.Hold)), *follow)
 
 
@@ -88,7 +90,7 @@ def _place(state: State, item: WorkItem, leg: str, before: Place, after: Place) 
     queue = state.queues.get(item.queue)
     match after:
         case Place.BRIDGE:
-            return [] if before is Place.NOWHERE else [e.Join(item.id, leg, item.bridge)]
+            return [e.Join(item.id, leg, item.bridge)]
         case Place.HOLD:
             return [e.Hold(item.id, leg, queue.music if queue is not None else "")]
         case Place.COACH:
@@ -146,7 +148,9 @@ def _watcher_placed(state: State, item: WorkItem, watcher: Watcher) -> tuple[e.E
     match watcher.mode:
         case WatchMode.LISTEN | WatchMode.TAKE_OVER:
             return (e.Join(item.id, watcher.leg, item.bridge, muted=True),) if item.bridge else ()
-        case WatchMode.WHISPER:
-            return (e.Coach(item.id, watcher.leg, own),) if own else ()
+        case WatchMode.WHISPER if own:
+            return (e.Coach(item.id, watcher.leg, own),)
+        case WatchMode.WHISPER:  # no agent is there to whisper to: he listens
+            return (e.Join(item.id, watcher.leg, item.bridge, muted=True),) if item.bridge else ()
         case WatchMode.JOIN:
             return (e.Join(item.id, watcher.leg, item.bridge),) if item.bridge else ()

@@ -20,7 +20,7 @@ LATE = Done(note="late")
 RING_TIME: Micros = 20 * SECOND
 """How long a supervisor's phone is rung."""
 
-EXEMPT = frozenset({Block.WRAP_UP, Block.ONE_CASE, Block.LAST_AGENT})
+EXEMPT = frozenset({Block.WRAP_UP, Block.ONE_CASE})
 
 
 def watch_asked(core: Core, given: i.WatchAsked) -> Reply:
@@ -119,7 +119,7 @@ def watcher_gone(core: Core, leg: str) -> Reply:
     return refused(core, leg, "left")
 
 
-def all_over(core: Core, item: WorkItem) -> None:
-    """The contact ends: whoever supervises it is let go."""
+def all_over(core: Core, item: WorkItem, reason: str = "over") -> None:
+    """Whoever supervises the contact is let go: it ends, or waits for somebody."""
     for watcher in list(item.watchers.values()):
-        core.record(f.WatchEnded(item.id, watcher.seat, watcher.leg, "over"))
+        core.record(f.WatchEnded(item.id, watcher.seat, watcher.leg, reason))

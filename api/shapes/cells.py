@@ -158,6 +158,8 @@ def _handed(scene: Scene) -> Scene:
 def _left(scene: Scene, who: Who) -> Scene:
     if scene.shape is Shape.NONE:  # he waits in a queue, and gives up
         return Scene(met=scene.met)
+    if who is Who.SEAT and scene.watching is Step.JOIN and scene.shape in INVITING:  # he is a party like any other
+        return replace(scene, shape=Shape.TALK, owner=Robot.SUP, watching=None, met=(*scene.met, Robot.SUP))
     match LEAVES[scene.shape, who]:
         case Aftermath.END:
             return Scene(met=scene.met)
@@ -247,6 +249,7 @@ def hearing(scene: Scene) -> Mapping[Robot, Heard]:
     return found
 
 
+INVITING = frozenset({Shape.TALK, Shape.HELD})
 UNHEARD = frozenset({Place.NOWHERE, Place.RINGING})
 
 
@@ -361,6 +364,7 @@ def _supervision() -> Iterator[Cell]:
         yield Cell("supervision", f"{mode} and stops", _closed(steps))
         follow = (Step.CALL, mode, Step.CONSULT_SEAT, Step.ANSWER, Step.COMPLETE)
         yield Cell("supervision", f"{mode} through a transfer", _closed(follow))
+    yield Cell("supervision", "joins and goes on", _closed((Step.CALL, Step.JOIN, Step.SEAT_LEAVES)))
     yield Cell("supervision", "from listening to taking over", _closed((Step.CALL, Step.LISTEN, Step.TAKE_OVER)))
 
 
@@ -393,7 +397,6 @@ MOST_STEPS = 9
 STAYING_PERCENT = 80
 """So often nobody leaves where something else may be done: walks get somewhere."""
 LISTENED = frozenset({Shape.TALK, Shape.HELD, Shape.CONSULT, Shape.THREE_WAY})
-INVITING = frozenset({Shape.TALK, Shape.HELD})
 
 
 def possible(scene: Scene) -> tuple[Step, ...]:

@@ -524,3 +524,157 @@ def test_a_gap_is_marked_once_and_over_when_sound_is_written_again() -> None:
     scene.done(i.RecordingStarted(item, f"{item}-r"))
     assert len(scene.facts(f.RecordingFailed)) == 1
     assert len(scene.facts(f.RecordingBegan)) == 2
+
+
+# --- what a review found -------------------------------------------------------------------------------------------
+
+
+def test_an_agent_in_wrap_up_gets_his_own_outbound_customer_back() -> None:
+    scene = center()
+    item = scene.done(i.OutboundAsked("amy", OUT, "set")).item
+    scene.done(i.OfferAnswered(scene.state.items[item].leg))
+    scene.done(i.TransferAsked("amy", item, to_seat("bob")))
+    assert scene.seen("amy") is m.SeatState.WRAP_UP
+    scene.give(i.OfferRefused(other(scene, item), m.OfferResult.REJECTED, 486, 17))
+    scene.done(i.OfferAnswered(other(scene, item)))
+    assert scene.state.items[item].seat == "amy"
+    assert scene.facts(f.WrapUpLeft)[0].how == "taken_again"
+
+
+def test_a_phone_joins_nobody_but_the_far_end_of_its_second_call() -> None:
+    """Neither a stranger's call, nor a second conversation that is itself one of three."""
+    scene = center()
+    item = talking(scene)
+    own = own_leg(scene, item, "amy")
+    scene.done(i.DirectCallStarted("set", "amy", m.DirectKind.INTERNAL, "set", "bob"))
+    scene.done(i.DirectCallStarted("strange", "cat", m.DirectKind.DIRECT, "strange"))
+    for call in ("set", "strange"):
+        scene.done(i.DirectCallAnswered(call))
+    assert scene.refused(i.PhonesJoined(own, "set", "strange")).code is Code.UNKNOWN_ITEM
+    scene.done(i.DirectCallEnded("set"))
+    second = scene.done(i.OutboundAsked("amy", OUT, "handset")).item
+    far = scene.state.items[second].leg
+    scene.done(i.OfferAnswered(far))
+    scene.done(i.ConsultAsked("amy", second, to_seat("bob")))
+    assert scene.refused(i.PhonesJoined(own, second, far)).code is Code.UNKNOWN_ITEM
+
+
+def test_a_status_chosen_while_it_rings_holds_when_the_ringing_came_to_nothing() -> None:
+    scene = center()
+    item = scene.call("q")
+    assert scene.choose("amy", "meal").note == "pending"
+    scene.hang_up(item)
+    assert scene.state.seats["amy"].voice.status == "meal"
+    scene.choose("amy", "ready")
+    item = talking(scene)
+    scene.done(i.ConsultAsked("amy", item, to_seat("bob")))
+    scene.choose("bob", "meal")
+    scene.done(i.MoveMade("amy", item, Move.CANCEL))
+    assert scene.state.seats["bob"].voice.status == "meal"
+
+
+def test_a_whispering_supervisor_listens_when_no_agent_is_left() -> None:
+    scene = center()
+    item = talking(scene)
+    leg = scene.done(i.WatchAsked("cat", item, m.WatchMode.WHISPER)).offer
+    scene.done(i.OfferAnswered(leg))
+    scene.done(i.ConsultAsked("amy", item, m.Target(m.TargetKind.OUTSIDE, "a-out"), OUT))
+    scene.done(i.OfferAnswered(other(scene, item)))
+    decision = scene.give(i.MoveMade("amy", item, Move.COMPLETE))
+    assert e.Join(item, leg, scene.state.items[item].bridge, muted=True) in decision.effects
+
+
+@pytest.mark.feature("V10")
+def test_a_supervisor_who_joined_goes_on_when_the_agent_leaves() -> None:
+    scene = center()
+    item = talking(scene)
+    scene.done(i.OfferAnswered(scene.done(i.WatchAsked("cat", item, m.WatchMode.JOIN)).offer))
+    scene.give(i.PartyLeft(own_leg(scene, item, "amy")))
+    assert (scene.state.items[item].seat, shape(scene, item)) == ("cat", Shape.TALK)
+
+
+def test_nobody_is_taken_over_without_a_customer() -> None:
+    scene = center()
+    scene.seat("eve", "other", ready=False)
+    take_transfers(scene, "eve")
+    item = consulting(scene)
+    leg = scene.done(i.WatchAsked("eve", item, m.WatchMode.TAKE_OVER)).offer
+    scene.hang_up(item)
+    scene.give(i.OfferAnswered(leg))
+    assert scene.facts(f.WatchEnded)[0].reason == "over"
+    assert shape(scene, item) is Shape.PRIVATE
+    assert scene.refused(i.WatchAsked("eve", item, m.WatchMode.LISTEN)).code is Code.NOT_SERVING
+
+
+def test_a_second_click_makes_no_second_call_and_a_dead_handset_dials_nobody() -> None:
+    scene = center()
+    item = scene.done(i.OutboundAsked("amy", OUT)).item
+    assert scene.done(i.OutboundAsked("amy", OUT)).item == item
+    scene.give(i.PartyLeft(own_leg(scene, item, "amy")))
+    scene.done(i.OutboundAsked("amy", OUT, "set"))
+    scene.give(i.PartyLeft("set"))
+    assert scene.done(i.OutboundAsked("amy", OUT, "set")).note == "late"
+    assert len(scene.facts(f.OutboundStarted)) == 2
+
+
+def test_a_seat_that_is_being_logged_out_gets_nothing_by_hand_either() -> None:
+    scene = center()
+    chat = scene.text("other")
+    scene.choose("bob", "text_ready")
+    scene.answer(chat)
+    scene.done(i.SeatSignedOut("bob", forced=True))
+    item = talking(scene)
+    assert scene.refused(i.ConsultAsked("amy", item, to_seat("bob"))).code is Code.SEAT_BUSY
+    assert scene.refused(i.OutboundAsked("bob", OUT)).code is Code.SEAT_BUSY
+    scene.finish(chat)
+    assert scene.seen("bob") is m.SeatState.LOGGED_OUT
+
+
+def test_outside_may_be_asked_in_only_where_the_status_allows_it() -> None:
+    scene = center()
+    item = talking(scene)
+    scene.give(i.StatusDefined(m.StatusDef("ready", m.Presence.VOICE, (("en", "ready"),), True, False, True, False)))
+    target = m.Target(m.TargetKind.OUTSIDE, "a-out")
+    for given in (i.ConsultAsked("amy", item, target, OUT), i.TransferAsked("amy", item, target, OUT)):
+        assert scene.refused(given).code is Code.OUTBOUND_NOT_ALLOWED
+
+
+@pytest.mark.parametrize("shape_", [Shape.BLIND, Shape.HANDED_OVER])
+def test_nobody_is_no_seat(shape_: Shape) -> None:
+    scene = center()
+    item = reached(scene, shape_)
+    assert scene.refused(i.CallHungUp("", item)).code is Code.NOT_SERVING
+    assert scene.refused(i.MoveMade("", item, Move.HOLD)).code is Code.NOT_SERVING
+
+
+def test_an_agents_microphone_is_closed_and_opened() -> None:
+    scene = center()
+    item = talking(scene)
+    own = own_leg(scene, item, "amy")
+    assert scene.give(i.MuteAsked("amy", item, True)).effects == (e.Mute(own, True),)
+    assert scene.done(i.MuteAsked("amy", item, True)).note == "late"
+    assert scene.give(i.MuteAsked("amy", item, False)).effects == (e.Mute(own, False),)
+    assert scene.refused(i.MuteAsked("bob", item, True)).code is Code.NOT_SERVING
+
+
+BACK = m.EntryPlan("e", 1, "q", address="a1", callback=OUT)
+
+
+@pytest.mark.feature("V17")
+def test_a_callback_waits_while_its_line_is_full_or_its_agent_is_lost() -> None:
+    """Its one dial is spent on the customer alone."""
+    scene = center(decline_back_off=SECOND)
+    scene.give(i.TrunkDefined(m.TrunkDef("city", 1)))
+    busy = scene.done(i.OutboundAsked("bob", OUT, "set")).item
+    task = scene.done(i.ItemArrived(m.Kind.CALLBACK, "web", BACK)).item
+    order = scene.state.items[task].order
+    assert scene.done(i.OfferAnswered(scene.state.items[task].offer)).note == "line_cap"
+    assert (scene.state.items[task].phase, scene.facts(f.Accepted)) == (m.Phase.WAITING, [])
+    scene.give(i.PartyLeft("set"))
+    assert busy not in scene.state.items
+    scene.wait(2)
+    scene.answer(task)
+    lost = scene.give(i.PartyLeft(own_leg(scene, task, "amy"), hung_up=False))
+    assert any(isinstance(effect, e.HangUpLeg) for effect in lost.effects)
+    assert scene.state.items[task].order == order
+    assert scene.done(i.ItemArrived(m.Kind.CALLBACK, "again", BACK)).item == task

@@ -93,16 +93,14 @@ def test_a_prompt_before_the_tone_that_nobody_ends_is_over_by_its_guard() -> Non
 
 
 def test_a_message_is_kept_where_no_medium_or_queue_is_for_it() -> None:
-    """Without the medium there is no work item; from a queue that is gone it goes to the plan's, at any hour."""
+    """Nobody is asked for a message that nobody would hear: without the medium, or for a queue that is gone, he
+    waits."""
     scene = Scene(queue("service"), queue("sales"))
-    item = listening(scene)
-    scene.press(item, "#")
-    assert scene.facts(f.VoicemailLeft)[0] == f.VoicemailLeft(item, f"{item}-v", "")
+    item = scene.enter(m.EntryPlan("e", 1, "service", start=to(Way.VOICEMAIL, prompt="speak")))
+    assert scene.phase(item) is Phase.WAITING
     scene.done(i.MediumDefined(MESSAGES))
-    scene.done(i.QueueOpenChanged("service", False))
-    item = listening(scene, "gone")
-    scene.press(item, "#")
-    assert scene.state.items[scene.facts(f.VoicemailLeft)[-1].task].queue == "service"
+    item = scene.enter(m.EntryPlan("e", 1, "service", start=to(Way.VOICEMAIL, "gone", prompt="speak")))
+    assert scene.phase(item) is Phase.WAITING
 
 
 def test_a_message_closed_by_the_system_is_complete() -> None:
@@ -244,6 +242,8 @@ def test_a_callback_from_a_closed_queue_waits_there() -> None:
     item = scene.enter(PLAN)
     assert scene.phase(item) is Phase.SAYING
     task = scene.facts(f.CallbackTaken)[0].task
+    assert scene.phase(task) is Phase.ENTERED  # his phone is busy with the last words
+    scene.done(i.PromptEnded(item, scene.state.items[item].token))
     assert (scene.phase(task), scene.state.items[task].queue) == (Phase.WAITING, "service")
 
 

@@ -155,13 +155,13 @@ def one_caller_a_minute(scene: Scene, count: int) -> None:
 
 
 def test_a_guess_is_place_times_pace_and_needs_twenty_accepts() -> None:
-    """None before; then the mean gap of the last 20 accepts for each place; none where no wait is to be told."""
+    """None before; then the mean of the last 20 gaps for each place; none where no wait is to be told."""
     scene = centre(queue("service", speech=m.Speech(first=900 * SECOND)))
     scene.call("service")
     one_caller_a_minute(scene, DEPARTURES + 3)
     guesses = [one.guess for one in scene.facts(f.Queued)]
-    assert guesses[: DEPARTURES + 1] == [0] * (DEPARTURES + 1)
-    assert [round(one / SECOND) for one in guesses[DEPARTURES + 1 :]] == [120, 120, 120]
+    assert guesses[: DEPARTURES + 2] == [0] * (DEPARTURES + 2)
+    assert [round(one / SECOND) for one in guesses[DEPARTURES + 2 :]] == [120, 120]
     scene.done(i.QueueDefined(queue("service", speech=m.Speech(wait=False))))
     scene.call("service")
     assert scene.facts(f.Queued)[-1].guess == 0

@@ -60,6 +60,9 @@ def test_every_rule_of_refusal() -> None:
     seen.add(refused(scene, scene.text("q", needs=(skill("zh"),))))
     scene.done(i.QueueDefined(queue("other")))
     seen.add(refused(scene, scene.text("other")))
+    scene.done(i.DirectCallStarted("d", "a", m.DirectKind.DIRECT, "d", found=True))
+    scene.done(i.SeatSignedOut("a", forced=True))
+    seen.add(refused(scene, scene.text("q")))
     assert seen >= set(why.Rule) - {why.Rule.ONE_CASE, why.Rule.LAST_AGENT, why.Rule.CAPACITY}
 
     scene = Scene(queue(last_agent_first=True, last_agent_wait=9 * SECOND))
