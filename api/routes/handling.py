@@ -25,6 +25,7 @@ from acd.core.inputs import (
 from acd.core.model import SECOND, EntryPlan, Route, Target, TargetKind, WatchMode
 from acd.core.shapes import Move
 from acd.ports import DialRefused
+from api.auth.permissions import Permission
 from api.auth.tokens import Token
 from api.errors import ApiError
 from api.routes.common import Use, Who
@@ -87,11 +88,13 @@ class Taken(BaseModel):
 
 
 async def settled_target(
-    use: Services, seat: str, item: str, asked: TargetAsked
+    use: Services, who: Token, seat: str, item: str, asked: TargetAsked
 ) -> tuple[Target, Route | None, EntryPlan | None]:
-    """The target with its route or plan. Raises ApiError."""
+    """The target with its route or plan. Raises ApiError; 403 for outside without the permission to dial."""
     match asked.kind:
         case TargetKind.OUTSIDE:
+            if Permission.CALLS_DIAL not in who.permissions:
+                raise ApiError(403, "forbidden", details={"permission": Permission.CALLS_DIAL.value})
             route = await asyncio.to_thread(route_of, use, seat, asked.number, asked.prefix)
             return Target(asked.kind), route, None
         case TargetKind.ENTRY:
@@ -133,15 +136,15 @@ async def move(seat: Id, item: Item, asked: MoveAsked, use: Use, who: Who) -> Ta
 
 @router.post("/seats/{seat}/calls/{item}/consult")
 async def consult(seat: Id, item: Item, asked: TargetAsked, use: Use, who: Who) -> Taken:
-    """Ring somebody while the customer waits (V7)."""
-    target, route, _ = await settled_target(use, seat, item, asked)
+    """Ring somebody while the customer waits (V7). Outside needs calls:dial too."""
+    target, route, _ = await settled_target(use, who, seat, item, asked)
     return await _do(use, who, ConsultAsked(seat, item, target, route))
 
 
 @router.post("/seats/{seat}/calls/{item}/transfer")
 async def transfer(seat: Id, item: Item, asked: TargetAsked, use: Use, who: Who) -> Taken:
-    """Hand the customer over at once (blind)."""
-    target, route, plan = await settled_target(use, seat, item, asked)
+    """Hand the customer over at once (blind). Outside needs calls:dial too."""
+    target, route, plan = await settled_target(use, who, seat, item, asked)
     return await _do(use, who, TransferAsked(seat, item, target, route, plan))
 
 

@@ -226,6 +226,16 @@ async def test_ringing_out_leaves_the_customer_with_his_agent(api: Api) -> None:
     assert (shape(api, item), api.services.state.items[item].seat) == (Shape.TALK, "amy")
 
 
+@pytest.mark.parametrize("how", ["consult", "transfer"])
+async def test_who_may_not_dial_cannot_reach_outside_by_a_transfer_either(api: Api, how: str) -> None:
+    item = await talking(api)
+    where, asked = f"/seats/amy/calls/{item}/{how}", {"kind": "outside", "number": "0912345678"}
+    status, refused = await ask(api, "POST", where, asked, P.CALLS_HANDLE)
+    assert (status, refused["error"]["details"]) == (403, {"permission": "calls:dial"})
+    assert (shape(api, item), api.services.state.items[item].other) == (Shape.TALK, None)
+    assert (await ask(api, "POST", where, asked, P.CALLS_HANDLE, P.CALLS_DIAL))[0] == 200
+
+
 async def test_the_live_state_is_read_where_it_is_written(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop changes it in place; a thread that walks over it would meet a dict that grows."""
     item = await talking(api)
