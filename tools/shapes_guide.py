@@ -251,7 +251,8 @@ agent of the conversation, or the shape is `handed_over` where he has no seat.
 ## What leaving means
 
 – where that party has no channel. An agent whose line is lost in `talk` or `held`, without his hanging up, leaves the
-customer waiting at his old place.
+customer waiting at his old place. A supervisor who has joined a conversation in `talk` or `held` goes on with the
+customer when the agent hangs up.
 
 {leaves()}
 
