@@ -1,4 +1,5 @@
-"""What API and command line both read from a person: a moment, a number; and the dry run they both ask for."""
+"""What API and command line both read from a person: a moment, a number, an extension; and the dry run they both ask
+for."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from directory.dial_rules import e164_of
 from directory.dry_run import Answer, who_serves
 from directory.model import DirectoryError, Snapshot
 from directory.plans import CallerKnown, DirectoryPlans
+from directory.service import list_extensions
 from storage.session import Database
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -81,3 +83,9 @@ def asking(database: Database, entry: str, caller: str, at: Micros, region: str)
 def ask(database: Database, state: State, entry: str, caller: str, at: Micros, region: str, keys: str | None) -> Answer:
     """Both in one go, on a state that nobody changes. Blocking. Raises KeyError: no such entry point."""
     return asking(database, entry, caller, at, region).answer(state, keys)
+
+
+def in_pool(database: Database, number: str) -> bool:
+    """Whether the directory has that extension; what it has not is never rung, whatever Asterisk knows. Blocking."""
+    with database.read() as session:
+        return any(one.number == number for one in list_extensions(session))

@@ -16,6 +16,7 @@ from acd.core.inputs import (
 from acd.core.model import SECOND, EntryPlan, Route, State, Target, TargetKind, WatchMode
 from acd.core.shapes import Move
 from acd.ports import DialRefused
+from api.asking import in_pool
 from api.bootstrap import open_database
 from api.commands.common import CommandFailed, Context, Exit
 from api.commands.seats import command, committed_state
@@ -98,10 +99,23 @@ def _target(context: Context) -> tuple[Target, Route | None, EntryPlan | None]:
         case TargetKind.ENTRY:
             return Target(kind, whom), None, _plan(context, committed_state(context), whom)
         case TargetKind.EXTENSION:
-            seat = committed_state(context).extensions.get(whom, "")
-            return (Target(TargetKind.SEAT, seat) if seat else Target(kind, whom)), None, None
+            return _extension(context, whom), None, None
         case TargetKind.SEAT | TargetKind.QUEUE:
             return Target(kind, whom), None, None
+
+
+def _extension(context: Context, number: str) -> Target:
+    seat = committed_state(context).extensions.get(number, "")
+    if seat:
+        return Target(TargetKind.SEAT, seat)
+    database = open_database(context.settings)
+    try:
+        known = in_pool(database, number)
+    finally:
+        database.close()
+    if not known:
+        raise CommandFailed(Exit.UNKNOWN, context.words("error.unknown_extension"))
+    return Target(TargetKind.EXTENSION, number)
 
 
 def _plan(context: Context, state: State, entry: str) -> EntryPlan:

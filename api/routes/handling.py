@@ -25,6 +25,7 @@ from acd.core.inputs import (
 from acd.core.model import SECOND, EntryPlan, Route, Target, TargetKind, WatchMode
 from acd.core.shapes import Move
 from acd.ports import DialRefused
+from api.asking import in_pool
 from api.auth.permissions import Permission
 from api.auth.tokens import Token
 from api.errors import ApiError
@@ -106,7 +107,11 @@ async def settled_target(
             return Target(asked.kind, asked.id), None, plan
         case TargetKind.EXTENSION if asked.id in use.state.extensions:
             return Target(TargetKind.SEAT, use.state.extensions[asked.id]), None, None
-        case TargetKind.SEAT | TargetKind.EXTENSION | TargetKind.QUEUE:
+        case TargetKind.EXTENSION:
+            if not await asyncio.to_thread(in_pool, use.database, asked.id):
+                raise ApiError(404, "unknown_extension", say=f"There is no extension {asked.id}.")
+            return Target(asked.kind, asked.id), None, None
+        case TargetKind.SEAT | TargetKind.QUEUE:
             return Target(asked.kind, asked.id), None, None
 
 

@@ -204,6 +204,7 @@ def test_numbers_outside_are_denied_before_anybody_is_asked(
     assert main(["seat", "dial", "agent-8002", "0912345678"]) == Exit.REFUSED
     assert "no_line" in capsys.readouterr().err, "the demo has no carrier"
     told(capsys, "call", "transfer", "agent-8001", "i1", "entry", "99", code=Exit.UNKNOWN)
+    told(capsys, "call", "transfer", "agent-8001", "i1", "extension", "carrier", code=Exit.UNKNOWN)
     assert main(["extension", "move", "8001", "agent-8002"]) == Exit.OK
 
 

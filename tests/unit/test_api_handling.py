@@ -236,6 +236,21 @@ async def test_who_may_not_dial_cannot_reach_outside_by_a_transfer_either(api: A
     assert (await ask(api, "POST", where, asked, P.CALLS_HANDLE, P.CALLS_DIAL))[0] == 200
 
 
+@pytest.mark.parametrize("how", ["consult", "transfer"])
+async def test_only_extensions_of_the_pool_are_rung(api: Api, how: str) -> None:
+    """Nothing else that Asterisk may know by such a name: a line, the doctor, another context."""
+    item = await talking(api)
+    where = f"/seats/amy/calls/{item}/{how}"
+    for strange in ("8999", "carrier", "doctor", "trunk-carrier", "", "80.."):
+        status, refused = await ask(api, "POST", where, {"kind": "extension", "id": strange})
+        assert (status, refused["error"]["code"]) == (404, "unknown_extension"), strange
+    assert api.services.state.items[item].other is None
+    with api.services.database.write() as session:
+        service.create_extension(session, "8020", "desk", licences=9)
+    status, done = await ask(api, "POST", where, {"kind": "extension", "id": "8020"})
+    assert (status, done["item"]) == (200, item)
+
+
 async def test_the_live_state_is_read_where_it_is_written(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop changes it in place; a thread that walks over it would meet a dict that grows."""
     item = await talking(api)
@@ -255,6 +270,7 @@ async def test_the_live_state_is_read_where_it_is_written(api: Api, monkeypatch:
         ("POST", "/blacklist", {"call": item}),
         ("POST", "/vips", {"call": item, "priority": 2}),
         ("POST", f"/seats/amy/calls/{item}/consult", {"kind": "extension", "id": "8002"}),
+        ("POST", f"/seats/amy/calls/{item}/consult", {"kind": "extension", "id": "8999"}),
         ("POST", f"/seats/amy/calls/{item}/move", {"move": "cancel"}),
         ("POST", f"/seats/amy/calls/{item}/transfer", {"kind": "entry", "id": "82"}),
     ):
