@@ -26,6 +26,7 @@ STATUS_OF: dict[str, int] = {
     "extension_taken": 409,
     "softphone_bound": 409,
     "short_code_taken": 409,
+    "number_taken": 409,
     "no_licence": 409,
     "prompt_in_use": 409,
     "no_speaker": 503,

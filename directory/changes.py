@@ -12,7 +12,7 @@ from acd.core.model import Menu
 from directory.definitions import Definition, read_snapshot
 from directory.model import DialClass, DirectoryError, Hours, OutboundCode, Trunk
 from directory.sealing import opened, seal
-from directory.service import changed, check_id, keep
+from directory.service import changed, check_id, keep, keep_number
 from storage import tables
 
 REMOVABLE: Mapping[str, Table] = {
@@ -38,8 +38,9 @@ def put_hours(session: Session, hours: Hours) -> None:
 
 
 def put_code(session: Session, code: OutboundCode) -> None:
-    """A new outbound code, or a new definition of one (V14)."""
-    keep(session, tables.outbound_codes, code)
+    """A new outbound code, or a new definition of one (V14). Raises DirectoryError number_taken for a new one that an
+    extension has."""
+    keep_number(session, tables.outbound_codes, code)
     changed(session)
 
 

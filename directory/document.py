@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -141,18 +141,27 @@ def _seconds(value: int) -> int | float:
 # --- taking in -----------------------------------------------------------------------------------------------------
 
 
-def apply(session: Session, document: object, *, key: bytes, region: str, licences: int = 0) -> list[Change]:
+def apply(
+    session: Session,
+    document: object,
+    *,
+    key: bytes,
+    region: str,
+    licences: int = 0,
+    emergency: Collection[str] = (),
+) -> list[Change]:
     """Make the directory what the document says, checked as a whole; what changed. Without a change the revision stays.
 
     Raises DirectoryError: bad_document, or what the check says; roll back then. `key` seals passwords, `region` reads
-    numbers, `licences` caps the extensions (V5).
+    numbers, `licences` caps the extensions (V5), `emergency` are numbers that no extension may have.
     """
     if not isinstance(document, dict):
         raise DirectoryError("bad_document", "a document is an object of sections")
     if unknown := sorted(set(map(str, document)) - set(SECTIONS)):
         raise DirectoryError("bad_document", f"no section is called {unknown[0][:40]}; there are {', '.join(SECTIONS)}")
-    before = export(session)
+    before, clashed = export(session), pool.clashes(session, emergency)
     passwords = list(_Taken(session, document, key, region, licences).take())
+    pool.refuse_clash(pool.clashes(session, emergency) - clashed)
     differences = [*compare(before, export(session)), *passwords]
     if differences:
         service.changed(session)

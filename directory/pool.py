@@ -3,6 +3,7 @@ revision: directory.service does."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import insert, select, update
@@ -44,6 +45,24 @@ def check_kind(kind: str) -> None:
     """Raises DirectoryError bad_extension for a kind of phone that there is not."""
     if kind not in EXTENSION_KINDS:
         raise DirectoryError("bad_extension", f"an extension is one of {', '.join(EXTENSION_KINDS)}, not {kind[:20]!r}")
+
+
+def clashes(session: Session, emergency: Collection[str] = ()) -> frozenset[tuple[str, str]]:
+    """(number, words) for each extension and short code that is dialled for something else too: an emergency number, an
+    entry point, an outbound code. `emergency`: the installation's emergency numbers."""
+    inside = {name for one in list_extensions(session) for name in (one.number, one.short_code) if name}
+    kinds = (("an entry point", tables.entry_points), ("an outbound code", tables.outbound_codes))
+    found = {(number, "an emergency number") for number in inside & set(emergency)}
+    for what, table in kinds:
+        rows = session.scalars(select(table.c.id).where(table.c.archived.is_(False), table.c.id.in_(sorted(inside))))
+        found |= {(number, what) for number in rows}
+    return frozenset(found)
+
+
+def refuse_clash(found: Collection[tuple[str, str]]) -> None:
+    """Raises DirectoryError number_taken for the first of these clashes."""
+    for number, what in sorted(found):
+        raise DirectoryError("number_taken", f"{number} cannot be an extension or its short code and {what} as well")
 
 
 def ensure_state(session: Session) -> None:

@@ -4,7 +4,7 @@ and raises its revision in the same transaction, so that the engine takes up all
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import Table, delete, func, insert, select, update
 from sqlalchemy.orm import Session
@@ -17,10 +17,12 @@ from directory.pool import (
     DESK,
     Extension,
     check_kind,
+    clashes,
     ensure_state,
     free,
     list_extensions,
     next_generation,
+    refuse_clash,
 )
 from storage import tables
 
@@ -187,14 +189,22 @@ def keep_skills(session: Session, skills: Sequence[SkillLevel]) -> None:
 
 
 def create_extension(
-    session: Session, number: str, kind: str = "softphone", *, licences: int = 0, short_code: str = ""
+    session: Session,
+    number: str,
+    kind: str = "softphone",
+    *,
+    licences: int = 0,
+    short_code: str = "",
+    emergency: Collection[str] = (),
 ) -> None:
-    """A new number in the pool, given to nobody. `licences`: the pool has at most so many (V5), 0 = no limit.
+    """A new number in the pool, given to nobody. `licences`: the pool has at most so many (V5), 0 = no limit;
+    `emergency`: numbers that nothing else may have.
 
-    Raises DirectoryError bad_extension, extension_exists, no_licence, short_code_taken.
+    Raises DirectoryError bad_extension, extension_exists, no_licence, short_code_taken, number_taken.
     """
     add_extension(session, number, kind, licences=licences)
     keep_short_code(session, number, short_code)
+    _own(session, {number, short_code}, emergency)
     changed(session)
 
 
@@ -223,10 +233,17 @@ def keep_kind(session: Session, number: str, kind: str) -> None:
         session.execute(of_number.values(kind=kind, generation=next_generation(session)))
 
 
-def set_short_code(session: Session, number: str, short_code: str) -> None:
+def _own(session: Session, numbers: Collection[str], emergency: Collection[str] = ()) -> None:
+    """Raises DirectoryError number_taken where one of these is an extension or short code and something else too. What
+    older installations have of that stays until it is changed."""
+    refuse_clash([clash for clash in clashes(session, emergency) if clash[0] in numbers])
+
+
+def set_short_code(session: Session, number: str, short_code: str, emergency: Collection[str] = ()) -> None:
     """What may be dialled instead of the extension (V16), "" for nothing. Raises DirectoryError bad_extension,
-    unknown_extension, short_code_taken."""
+    unknown_extension, short_code_taken, number_taken."""
     keep_short_code(session, number, short_code)
+    _own(session, {short_code}, emergency)
     changed(session)
 
 
@@ -379,11 +396,19 @@ def archive_queue(session: Session, queue: str, move_to: str = "") -> None:
 
 
 def put_entry_point(session: Session, entry: EntryPoint) -> None:
-    """A new entry point, or a new definition of one."""
+    """A new entry point, or a new definition of one. Raises DirectoryError number_taken for a new one that an extension
+    has."""
     check_id(entry.id)
     keep_skills(session, entry.needs)
-    keep(session, tables.entry_points, entry)
+    keep_number(session, tables.entry_points, entry)
     changed(session)
+
+
+def keep_number(session: Session, table: Table, definition: Definition) -> None:
+    """As `keep`, for what is dialled by its id: a new one takes no extension's number."""
+    before = clashes(session)
+    keep(session, table, definition)
+    refuse_clash(clashes(session) - before)
 
 
 def put_medium(session: Session, medium: MediumDef) -> None:

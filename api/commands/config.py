@@ -78,6 +78,7 @@ def apply(context: Context) -> int:
                 key=secrets.sealing_key(),
                 region=settings.default_region,
                 licences=settings.phone_seats,
+                emergency=settings.emergency_numbers,
             ),
             keep=not context.args.dry_run,
         )

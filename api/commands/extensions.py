@@ -87,6 +87,7 @@ def add(context: Context) -> int:
             context.args.kind,
             licences=context.settings.phone_seats,
             short_code=context.args.short_code,
+            emergency=context.settings.emergency_numbers,
         ),
     )
     return _show(context)

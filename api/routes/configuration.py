@@ -55,6 +55,7 @@ def apply(asked: Annotated[dict[str, Any], Body()], use: Use, dry_run: bool = Fa
                 key=use.secrets.sealing_key(),
                 region=settings.default_region,
                 licences=settings.phone_seats,
+                emergency=settings.emergency_numbers,
             ),
             keep=not dry_run,
         )

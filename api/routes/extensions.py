@@ -58,6 +58,7 @@ def create_extension(asked: NewExtension, use: Use) -> NewExtensionOut:
                 asked.kind,
                 licences=use.settings.phone_seats,
                 short_code=asked.short_code,
+                emergency=use.settings.emergency_numbers,
             )
             made = _one(session, asked.number)
     except DirectoryError as error:
@@ -108,7 +109,8 @@ def move_extension(number: Number, asked: Assignment, use: Use) -> NewExtensionO
 @router.post("/{number}/short-code")
 def set_short_code(number: Number, asked: ShortCode, use: Use) -> ExtensionOut:
     """What may be dialled instead of it (V16)."""
-    return _changed(use, number, lambda session: service.set_short_code(session, number, asked.short_code))
+    emergency = use.settings.emergency_numbers
+    return _changed(use, number, lambda session: service.set_short_code(session, number, asked.short_code, emergency))
 
 
 @router.delete("/{number}", status_code=204)

@@ -10,8 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from acd.core.model import SeatProfile
-from directory import service
+from directory import changes, document, service
 from directory.definitions import read_snapshot
+from directory.model import DirectoryError, EntryPoint, OutboundCode, Trunk
 from directory.seed import seed_demo
 from storage import migrations, tables
 from storage.session import Database
@@ -117,3 +118,46 @@ def test_an_older_installation_counts_on_from_what_it_may_have_given(tmp_path: P
         service.create_extension(session, "8009")
     assert generations(database)["8009"] > after["8002"]
     database.close()
+
+
+CLASHES: dict[str, Callable[[Session], object]] = {
+    "an emergency number": lambda session: service.create_extension(session, "119", emergency=("110", "119")),
+    "an entry point's": lambda session: service.create_extension(session, "81"),
+    "a code's": lambda session: service.create_extension(session, "77"),
+    "short code": lambda session: service.set_short_code(session, "8001", "110", ("110",)),
+    "short code of an entry": lambda session: service.create_extension(session, "8099", short_code="82"),
+    "entry of an extension": lambda session: service.put_entry_point(session, EntryPoint("8001", "x", "service")),
+    "code of an extension": lambda session: changes.put_code(session, OutboundCode("8001", "x", "carrier")),
+    "code of a document": lambda session: document.apply(
+        session,
+        {"codes": [{"id": code, "name": "x", "trunk": "carrier"} for code in ("77", "8001")]},
+        key=bytes(32),
+        region="TW",
+    ),
+    "emergency number of a document": lambda session: document.apply(
+        session,
+        {"extensions": [*document.export(session)["extensions"], {"number": "110"}]},
+        key=bytes(32),
+        region="TW",
+        emergency=("110",),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CLASHES)
+def test_what_is_dialled_means_one_thing(database: Database, what: str) -> None:
+    with database.write() as session:
+        changes.put_trunk(session, Trunk("carrier", "電信", "192.0.2.1"), bytes(32))
+        changes.put_code(session, OutboundCode("77", "x", "carrier"))
+    with pytest.raises(DirectoryError) as refused, database.write() as session:
+        CLASHES[what](session)
+    assert refused.value.code == "number_taken"
+
+
+def test_a_clash_of_an_older_installation_keeps_nobody_from_other_changes(database: Database) -> None:
+    with database.write() as session:
+        session.execute(tables.extensions.insert().values(number="81", kind="desk", generation=1))
+        service.put_entry_point(session, next(one for one in read_snapshot(session).entries if one.id == "81"))
+        service.create_extension(session, "8100", emergency=("110",))
+        told = document.export(session)
+        assert document.apply(session, told, key=bytes(32), region="TW") == []
