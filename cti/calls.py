@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import structlog
 
@@ -58,6 +59,7 @@ class Calls:
         self._m = means
         self.places = Places(means)
         self.conversations = Conversations(means, self.places)
+        self.coaching = Coaching(means, self.places, self.conversations)
         self._rows: Rows = {
             AnswerLeg: self._answer,
             Play: self._play,
@@ -70,7 +72,7 @@ class Calls:
             HangUpLeg: self._hang_up,
             NotifyChannel: lambda _: None,  # a text adapter's business
             **self.conversations.rows,
-            **Coaching(means, self.places, self.conversations).rows,
+            **self.coaching.rows,
         }
 
     def take_over(self, rows: Rows) -> None:
@@ -137,12 +139,31 @@ class Calls:
         rung = {want.item for want in wanted if want.doing == "ringing"}
         tones = self.conversations.tones
         seats = [want for want in wanted if want.role == Role.SEAT and want.doing == "talking"]
-        heard = [want for want in wanted if want.role != Role.CUSTOMER and want.doing in ("talking", "coaching")]
         await asyncio.gather(
             *(self.tell_if_over(want.item, want.token) for want in prompts),
-            *(self.conversations.unmute(want.leg) for want in heard),
+            *(self._microphone(want) for want in wanted if want.role != Role.CUSTOMER),
             *((tones.start if want.item in rung else tones.stop)(want.leg) for want in seats),
         )
+
+    async def _microphone(self, want: WantedLeg) -> None:
+        """As it is to be, whatever the engine before us came to: what was decided last may not have been done."""
+        match want.doing:
+            case "listening":
+                await self.conversations.mute(want.leg)
+            case "talking" | "held":
+                await self.conversations.settle(want.leg)
+            case "coaching":
+                await self.coaching.open(want.leg)
+
+    def keep_microphones(self, wanted: Sequence[WantedLeg]) -> None:
+        """Try again what could not be done: a microphone that is open and must not be, or closed and must not be."""
+        for want in wanted:
+            leg = self._m.legs.get(want.leg)
+            if leg is None or want.role == Role.CUSTOMER or not leg.up:
+                continue
+            closed = want.doing == "listening" or leg.closed
+            if leg.muted != closed and (closed or want.doing in ("talking", "coaching")):
+                self._m.lanes.put(want.leg, partial(self._microphone, want))
 
     async def tell_if_over(self, item: str, token: str) -> None:
         """After a start: a prompt that came to its end meanwhile has told nobody."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import structlog
 
-from acd.core.effects import Connect, DropBridge, Hold, HoldMusic, Join, PauseRecording, RingBack
+from acd.core.effects import Connect, DropBridge, Hold, HoldMusic, Join, Mute, PauseRecording, RingBack
 from acd.core.inputs import MoveMade
 from acd.core.reply import Done
 from acd.core.shapes import Move
-from cti.ari import path
-from cti.commands import carried_out, quietly
+from cti.ari import AriError, AriLost, path
+from cti.commands import quietly
 from cti.lanes import Work
 from cti.legs import Join as Together
 from cti.legs import Role
@@ -35,6 +35,7 @@ class Conversations:
             Hold: self._hold,
             HoldMusic: self._hold_music,
             DropBridge: self._drop,
+            Mute: self._mute,
             RingBack: self._ring_back,
             PauseRecording: self._pause,
         }
@@ -54,10 +55,20 @@ class Conversations:
         customer = self._m.legs.get(effect.leg)
         if customer is not None:
             await self._places.hush(customer)
-        await self._places.mix(effect.bridge, legs)
+        if await self._places.open(effect.bridge):
+            for name in legs:
+                await self._bring(name, effect.bridge)
         if customer is not None:
             await self._places.unmark(customer.id)
             await self._places.unhold(customer)
+
+    async def _bring(self, name: str, bridge: str) -> None:
+        """Into the bridge, unless he belongs somewhere else by now: the seat's own lane may be ahead of this one."""
+        leg = self._m.legs.get(name)
+        if leg is None or leg.bridge != bridge or (leg.closed and not await self.mute(name)):
+            return
+        if await self._places.enter(bridge, name):
+            await self._heard_again(name)
 
     def _join(self, effect: Join) -> tuple[str, Work]:
         self._m.legs.adopt(effect.leg, effect.item)
@@ -65,25 +76,60 @@ class Conversations:
         return effect.leg, lambda: self._join_now(effect)
 
     async def _join_now(self, effect: Join) -> None:
-        """A listener's microphone is closed before he comes in; for who may be heard it is opened once he is there."""
+        """A listener's microphone is closed before he comes in; for who may be heard it is opened once he is there.
+
+        Whose microphone cannot be closed does not come in, nor stays: silence is the lesser harm, and he is brought
+        in a second or two later (cti.resync).
+        """
         leg = self._m.legs.get(effect.leg)
         if leg is None or leg.withdrawn:
             return
         await self._places.hush(leg)
-        if effect.muted:
-            await self.mute(leg.id)
+        if (effect.muted or leg.closed) and not await self.mute(leg.id):
+            await self._places.expel(effect.bridge, leg.id)
+            return
         if not await self._places.enter(effect.bridge, leg.id):
             return
-        if not effect.muted and leg.muted:
-            await self.unmute(leg.id)
+        if not effect.muted:
+            await self._heard_again(leg.id)
         await self._places.unmark(leg.id)
         await self._places.unhold(leg)
         await self._places.uncoach(leg)
 
-    async def mute(self, leg: str) -> None:
-        """Nobody hears this channel any more."""
+    def _mute(self, effect: Mute) -> tuple[str, Work]:
+        """The wish holds at once and through whatever comes; a repeat is harmless."""
+        self._m.legs.change(effect.leg, closed=effect.on)
+        return effect.leg, lambda: self.settle(effect.leg)
+
+    async def settle(self, name: str) -> None:
+        """The microphone as it is to be: closed by the seat's wish or to listen, open to talk.
+
+        On hold it stays as it is: opened when it comes back (_join_now).
+        """
+        leg = self._m.legs.get(name)
+        if leg is None:
+            return
+        if leg.closed or (leg.bridge and not leg.talking):
+            await self.mute(name)
+        elif leg.talking:
+            await self._heard_again(name)
+
+    async def _heard_again(self, name: str) -> None:
+        leg = self._m.legs.get(name)
+        if leg is not None and leg.muted and not leg.closed:
+            await self.unmute(name)
+
+    async def mute(self, leg: str) -> bool:
+        """Nobody hears this channel any more; False where that is not certain."""
+        try:
+            await self._m.ari.call("POST", path("channels", leg, "mute"), None, direction="in")
+        except AriError as error:
+            log.warning("microphone_not_closed", leg=leg, status=error.status, message=error.message)
+            return False
+        except AriLost:
+            return False
         self._m.legs.change(leg, muted=True)
-        await carried_out(self._m.ari, leg, "POST", path("channels", leg, "mute"), direction="in")
+        return True
 
     async def unmute(self, leg: str) -> None:
         """It is heard again."""

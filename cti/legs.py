@@ -52,7 +52,8 @@ class Leg:
     hold: str = ""
     snoop: str = ""
     ear: str = ""
-    muted: bool = False
+    muted: bool = False  # Asterisk lets nobody hear it, as far as we know
+    closed: bool = False  # its seat's own wish not to be heard, whatever it is in
     paused: bool = False  # silence is recorded, and nobody is told the digits
     waiting: bool = False  # marked for the rescue process
     line: str = ""  # the trunk, of a channel that we called outside
@@ -232,7 +233,9 @@ def _leg_of(want: WantedLeg) -> Leg:
         want.seat,
         want.extension,
         answered=want.doing != "ringing",
-        muted=want.doing == "listening",
+        # Not known: believed closed, so that it is opened where it is to be heard (cti.calls).
+        muted=role is not Role.CUSTOMER and want.doing in ("talking", "held", "coaching"),
+        closed=want.muted,
         paused=want.paused and role is Role.CUSTOMER,
         waiting=role is Role.CUSTOMER and want.doing not in ("talking", "held", "ringing"),
         line=want.route.trunk if want.route is not None else "",

@@ -52,17 +52,30 @@ class Places:
 
     # --- mixing ------------------------------------------------------------------------------------------------------
 
-    async def mix(self, bridge: str, legs: Sequence[str]) -> None:
-        """A new mixing bridge of that id with these channels."""
+    async def mix(self, bridge: str, legs: Sequence[str]) -> bool:
+        """A new mixing bridge of that id with these channels; False when Asterisk refused one of them.
+
+        They are put in one by one: a list with one dead channel in it is refused as a whole.
+        """
+        if not await self.open(bridge):
+            return False
+        return all([await self.enter(bridge, leg) for leg in legs])
+
+    async def open(self, bridge: str) -> bool:
+        """A new mixing bridge of that id; False when the connection is lost (told again after it, cti.resync)."""
         try:
             await self._m.ari.call("POST", "bridges", type="mixing", bridgeId=bridge, name=bridge)
         except AriError as error:
             if error.status != 409:
                 log.warning("bridge_not_made", bridge=bridge, status=error.status, message=error.message)
         except AriLost:
-            return  # told again after the reconnection (cti.resync)
-        for leg in legs:  # one by one: a list with one dead channel in it is refused as a whole
-            await self.enter(bridge, leg)
+            return False
+        return True
+
+    async def expel(self, bridge: str, leg: str) -> None:
+        """Take a channel out of a conversation: it stays with us, silent."""
+        uri = path("bridges", self._m.legs.actual(bridge), "removeChannel")
+        await quietly(self._m.ari, "POST", uri, channel=leg)
 
     async def enter(self, bridge: str, leg: str) -> bool:
         """Put a channel into its conversation, from wherever it is; False when Asterisk refused.
@@ -130,7 +143,7 @@ class Places:
 
     async def drop(self, bridge: str) -> None:
         """Take a bridge away; whoever is in it stays with us, silent."""
-        await quietly(self._m.ari, "DELETE", path("bridges", bridge))
+        await quietly(self._m.ari, "DELETE", path("bridges", self._m.legs.actual(bridge)))
 
     # --- holding -----------------------------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from cti.lanes import Lanes
 from cti.legs import Leg, Role
 from cti.means import ManagerFailed, Means
 from cti.numbers import caller_number
+from cti.places import coaching_bridge
 from cti.resync import (
     BridgeSeen,
     ChannelSeen,
@@ -151,6 +152,7 @@ class Reconciler:
         busy_seats = {contact.seat for contact in contacts if self._inputs.busy(contact.seat)}
         arriving = passing | under_way | (self._direct.active() - {want.leg for want in wanted})
         phones = [contact for contact in contacts if contact.seat not in busy_seats]
+        self._calls.keep_microphones([want for want in wanted if want.leg not in arriving])
         recordings = await self._recorded(wanted)
         found = compare(wanted, channels, bridges, phones, recordings, arriving=arriving)
         for difference, first in self._watch.due(found, at_once=at_once):
@@ -239,6 +241,7 @@ class Reconciler:
             self._m.legs.gone(leg)
         self._over = over
         kept = {want.bridge for want in wanted}
+        kept |= {coaching_bridge(leg.snoop) for leg in self._m.legs.by_id.values() if leg.snoop}
         for bridge, join in list(self._m.legs.joins.items()):
             if bridge not in kept and not join.legs:
                 del self._m.legs.joins[bridge]

@@ -32,25 +32,33 @@ class Coaching:
         self.rows: Rows = {Coach: self._coach}
 
     def _coach(self, effect: Coach) -> tuple[str, Work]:
-        self._m.legs.adopt(effect.leg, effect.item)
+        before = self._m.legs.adopt(effect.leg, effect.item).bridge
         self._m.legs.part(effect.leg)
-        return effect.leg, lambda: self._coach_now(effect)
+        return effect.leg, lambda: self._coach_now(effect, before)
 
-    async def _coach_now(self, effect: Coach) -> None:
+    async def _coach_now(self, effect: Coach, before: str) -> None:
+        """Who cannot be brought to the ear is not left in the conversation, where everybody could hear him."""
         leg = self._m.legs.get(effect.leg)
         if leg is None or leg.withdrawn or not effect.ear:
             return
         if leg.snoop and leg.ear == effect.ear and await self._goes_on(leg):
             return
         snoop = f"{leg.id}-s{self._m.now()}"
-        if not await self._listen(leg.id, snoop, effect.ear):
-            return
-        await self._meet(leg, snoop, effect.ear)
+        met = await self._listen(leg.id, snoop, effect.ear) and await self._meet(leg, snoop, effect.ear)
+        if not met and before:
+            await self._places.expel(before, leg.id)
+
+    async def open(self, name: str) -> None:
+        """Let a coach be heard by his ear: only where he lies with his snoop, never in the conversation."""
+        leg = self._m.legs.get(name)
+        if leg is not None and leg.muted and not leg.closed and leg.snoop and await self._goes_on(leg):
+            await self._conversations.unmute(name)
 
     async def _goes_on(self, leg: Leg) -> bool:
         """Whether both lie in their bridge."""
         try:
-            bridge = await self._m.ari.call("GET", path("bridges", coaching_bridge(leg.snoop)))
+            actual = self._m.legs.actual(coaching_bridge(leg.snoop))
+            bridge = await self._m.ari.call("GET", path("bridges", actual))
         except (AriError, AriLost):
             return False
         return isinstance(bridge, dict) and {leg.id, leg.snoop} <= set(bridge.get("channels") or ())
@@ -71,13 +79,15 @@ class Coaching:
                 return False
         return True
 
-    async def _meet(self, leg: Leg, snoop: str, ear: str) -> None:
-        """Snoop and coach together; only then what he was in before goes."""
+    async def _meet(self, leg: Leg, snoop: str, ear: str) -> bool:
+        """Snoop and coach together; only then his microphone is opened, and what he was in before goes."""
         bridge = coaching_bridge(snoop)
         self._m.legs.change(leg.id, snoop=snoop, ear=ear)
-        await self._places.mix(bridge, (snoop, leg.id))
-        if leg.muted:
-            await self._conversations.unmute(leg.id)
+        if not await self._places.mix(bridge, (snoop, leg.id)):
+            await self._places.uncoach(replace(leg, snoop=snoop))
+            return False
+        await self.open(leg.id)
         await self._places.left(leg)
         if self._m.legs.get(leg.id) is None:  # he hung up meanwhile
             await self._places.uncoach(replace(leg, snoop=snoop))
+        return True

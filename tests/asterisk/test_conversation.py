@@ -208,6 +208,23 @@ async def test_a_whisper_follows_hold_consult_and_another_ear(box: AsteriskProce
 
 
 @pytest.mark.asyncio
+async def test_a_closed_microphone_stays_closed_through_hold_and_three_way(box: AsteriskProcess) -> None:
+    async with stage(box, "amy", "bob") as s:
+        await s.talk()
+        s.do(e.Mute("o1", True))
+        await s.hear(customer=[], amy=[CUSTOMER])
+        s.do(e.Hold("i1", s.customer))
+        await s.hear(customer=[MUSIC], amy=[])
+        await s.fetch("bob", "x1")
+        s.do(e.Join("i1", "x1", "o1-b"), e.Join("i1", s.customer, "o1-b"), e.Join("i1", "o1", "o1-b"))
+        await s.hear(customer=[BOB], amy=[CUSTOMER, BOB], bob=[CUSTOMER])
+        s.do(e.Mute("o1", False))
+        await s.hear(customer=[AMY, BOB], amy=[CUSTOMER, BOB], bob=[CUSTOMER, AMY])
+        await s.over()
+        assert s.repairs() == {}
+
+
+@pytest.mark.asyncio
 async def test_a_paused_recording_holds_silence_and_no_digit_reaches_anybody(box: AsteriskProcess) -> None:
     async with stage(box, "amy") as s:
         await s.talk(recorded=True)

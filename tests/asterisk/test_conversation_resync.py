@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,34 @@ async def whispered(s: Stage) -> None:
     await s.hear(customer=[AMY], amy=[CUSTOMER, EVE], eve=[CUSTOMER, AMY])
 
 
+async def listening_not_closed(s: Stage) -> None:
+    """Heard by all, and asked to listen only: the engine dies before the microphone is closed."""
+    await s.fetch("eve", "w1")
+    s.do(e.Join("i1", "w1", "o1-b"))
+    await s.hear(customer=[AMY, EVE], eve=[CUSTOMER, AMY])
+    s.script.wants["w1"] = replace(s.script.wants["w1"], doing="listening")
+
+
+async def whisper_not_begun(s: Stage) -> None:
+    """Listening, and asked to whisper: the engine dies before the move."""
+    await s.fetch("eve", "w1")
+    s.do(e.Join("i1", "w1", "o1-b", muted=True))
+    await s.hear(customer=[AMY], eve=[CUSTOMER, AMY])
+    s.script.wants["w1"] = replace(s.script.wants["w1"], doing="coaching", ear="o1")
+
+
+async def closed_by_wish(s: Stage) -> None:
+    """The agent closes the microphone: the engine dies before that."""
+    s.script.wants["o1"] = replace(s.script.wants["o1"], muted=True)
+
+
+async def opened_by_wish(s: Stage) -> None:
+    """The agent had closed the microphone and opens it: the engine dies before that."""
+    s.do(e.Mute("o1", True))
+    await s.hear(customer=[], amy=[CUSTOMER])
+    s.script.wants["o1"] = replace(s.script.wants["o1"], muted=False)
+
+
 async def handed_over(s: Stage) -> None:
     await consulting(s)
     s.do(e.Join("i1", s.customer, "o1-b"), e.HangUpLeg("o1"))
@@ -292,6 +321,31 @@ async def test_the_next_engine_carries_out_what_the_last_one_had_decided(
             await s.telephony.compare()
             assert s.repairs() == {}
             await s.over()
+
+
+LISTENED: Heard = {"customer": [AMY], "amy": [CUSTOMER], "eve": [CUSTOMER, AMY]}
+WHISPERED: Heard = {"customer": [AMY], "amy": [CUSTOMER, EVE], "eve": [CUSTOMER, AMY]}
+
+
+@pytest.mark.parametrize(
+    ("names", "shape", "heard"),
+    [
+        (("amy", "eve"), listening_not_closed, LISTENED),
+        (("amy", "eve"), whisper_not_begun, WHISPERED),
+        (("amy",), closed_by_wish, {"customer": [], "amy": [CUSTOMER]}),
+        (("amy",), opened_by_wish, {"customer": [AMY], "amy": [CUSTOMER]}),
+    ],
+)
+@pytest.mark.asyncio
+async def test_the_next_engine_sets_the_microphones_as_decided(
+    box: AsteriskProcess, names: Sequence[str], shape: Shape, heard: Heard
+) -> None:
+    """In the right bridge already, so no place shows that something is left to be done."""
+    async with begun(box, names, shape) as (s, _), telephone_side(box, s.script) as s.telephony:
+        await s.telephony._commands.idle()
+        await s.hear(**heard)
+        assert s.repairs() == {}
+        await s.over()
 
 
 async def _places(s: Stage) -> tuple[set[str], set[frozenset[str]]]:

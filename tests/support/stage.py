@@ -132,6 +132,8 @@ class Script:
                 self._become(effect.leg, recording=effect.recording)
             case e.PauseRecording():
                 self._become(effect.leg, paused=effect.paused)
+            case e.Mute():
+                self._become(effect.leg, muted=effect.on)
             case e.HangUpLeg(leg=leg) | e.WithdrawOffer(offer=leg):
                 self.wants.pop(leg, None)
             case _:

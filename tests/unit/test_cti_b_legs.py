@@ -93,6 +93,6 @@ def test_a_new_engine_reads_the_book_from_what_is_wanted() -> None:
     }
     assert legs.by_id["c1"].paused
     assert legs.by_id["x1"].line == "main"
-    assert legs.by_id["w1"].muted
+    assert not legs.by_id["w1"].muted  # not believed before it is done again (cti.calls)
     assert {leg.id for leg in legs.by_id.values() if leg.waiting} == {"c2"}
     assert legs.playing("i2") == ["p1"]
