@@ -15,6 +15,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ from storage import tables
 RATE = 8000
 LARGEST = 20 * 1024 * 1024
 """Bytes of an upload: half an hour of FLAC, two minutes of CD-quality WAV."""
+LARGEST_DECODED = 100_000_000
+"""Samples of all channels together: 18 minutes at 48 kHz in stereo. Silence packs 1000 times smaller than it plays."""
 LONGEST_PROMPT_S = 180
 LONGEST_MUSIC_S = 1800
 SHORTEST_S = 0.1
@@ -50,6 +53,8 @@ SPEAK_LIMIT_S = 30.0
 FOLDER = "ringside"
 """Below Asterisk's sounds; a prompt is named FOLDER/ID in definitions."""
 _SOUND = re.compile(r"[A-Za-z0-9_-]+")
+_ONE_AT_A_TIME = threading.Lock()
+"""A conversion may need some hundred MB: uploads that come together wait for one another."""
 Wave = NDArray[np.float32]
 
 
@@ -81,7 +86,8 @@ def converted(raw: bytes, longest_s: int = LONGEST_PROMPT_S) -> bytes:
     too_long, too_short, too_quiet."""
     if len(raw) > LARGEST:
         raise DirectoryError("too_large", f"a sound has at most {LARGEST // (1024 * 1024)} MB")
-    wave = levelled(resampled(*_decoded(raw, longest_s)))
+    with _ONE_AT_A_TIME:
+        wave = levelled(resampled(*_decoded(raw, longest_s)))
     out = io.BytesIO()
     soundfile.write(out, wave, RATE, format="WAV", subtype="PCM_16")
     return out.getvalue()
@@ -92,19 +98,31 @@ def _decoded(raw: bytes, longest_s: int) -> tuple[Wave, int]:
     try:
         with soundfile.SoundFile(io.BytesIO(raw)) as file:
             _bounds(file, longest_s)
-            most = longest_s * file.samplerate
-            # The header's length may lie: one sample more than allowed is asked for and never more.
-            wave = file.read(most + 1, dtype="float32", always_2d=True)
             rate = int(file.samplerate)
+            wave = _mono(file, longest_s * rate)
     except DirectoryError:
         raise
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError):
         raise DirectoryError("bad_sound", "this is no WAV, FLAC, OGG or MP3 sound that can be read") from None
-    if len(wave) > most:
-        raise DirectoryError("too_long", f"a sound is at most {longest_s} seconds long")
+    if len(wave) > longest_s * rate:
+        raise _too_long(longest_s)
     if len(wave) < SHORTEST_S * rate:
         raise DirectoryError("too_short", f"a sound is at least {SHORTEST_S:g} seconds long")
-    return np.nan_to_num(wave).mean(axis=1, dtype=np.float32), rate
+    return wave, rate
+
+
+def _mono(file: soundfile.SoundFile, most: int) -> Wave:
+    """All channels in one, a second at a time so that they never lie in memory together. The header's length may lie:
+    not much more than `most` is read and never more than LARGEST_DECODED."""
+    parts: list[Wave] = []
+    length, most = 0, min(most, LARGEST_DECODED // file.channels)
+    while length <= most:
+        block = file.read(file.samplerate, dtype="float32", always_2d=True)
+        if not len(block):
+            break
+        parts.append(np.nan_to_num(block).mean(axis=1, dtype=np.float32))
+        length += len(block)
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 def _bounds(file: soundfile.SoundFile, longest_s: int) -> None:
@@ -115,7 +133,13 @@ def _bounds(file: soundfile.SoundFile, longest_s: int) -> None:
     if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
         raise DirectoryError("bad_sound", f"a sound has {LOWEST_RATE} to {HIGHEST_RATE} samples a second")
     if file.frames > longest_s * file.samplerate:
-        raise DirectoryError("too_long", f"a sound is at most {longest_s} seconds long")
+        raise _too_long(longest_s)
+    if file.frames * file.channels > LARGEST_DECODED:
+        raise DirectoryError("too_large", f"a sound has at most {LARGEST_DECODED:,} samples: send it as mono, 8 kHz")
+
+
+def _too_long(longest_s: int) -> DirectoryError:
+    return DirectoryError("too_long", f"a sound is at most {longest_s} seconds long")
 
 
 def resampled(wave: Wave, rate: int) -> Wave:

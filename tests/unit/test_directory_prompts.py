@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -158,3 +159,42 @@ def test_the_library_lists_sounds_as_definitions_write_them(tmp_path: Path) -> N
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert prompts.library(tmp_path) == ["digits/1", "hello"]
+
+
+def _silence(seconds: int, channels: int = 8, rate: int = 192_000) -> bytes:
+    """FLAC that packs to a thousandth of what it becomes; it begins with a tone, so that there is something to hear."""
+    out = io.BytesIO()
+    with soundfile.SoundFile(out, "w", rate, channels, "PCM_16", format="FLAC") as file:
+        tone = (0.3 * np.sin(2 * np.pi * 1000 * np.arange(rate // 2) / rate)).astype(np.float32)
+        file.write(np.repeat(tone[:, None], channels, axis=1))
+        for _ in range(seconds):
+            file.write(np.zeros((rate, channels), np.int16))
+    return out.getvalue()
+
+
+def test_a_small_upload_cannot_become_more_samples_than_the_memory_holds() -> None:
+    raw = _silence(70)
+    assert len(raw) < 400_000
+    with pytest.raises(DirectoryError) as refused:
+        converted(raw)
+    assert refused.value.code == "too_large"
+
+
+def test_channels_are_never_in_memory_together() -> None:
+    raw = _silence(30)
+    tracemalloc.start()
+    try:
+        wave, rate = prompts._decoded(raw, 180)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (len(wave), rate) == (int(30.5 * 192_000), 192_000)
+    assert peak < 100_000_000, "all channels at once are 187 MB, mono is 23"
+
+
+def test_a_sound_that_is_longer_than_its_header_says_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = sound(8000, 3.0)
+    monkeypatch.setattr(prompts, "_bounds", lambda *_: None)
+    with pytest.raises(DirectoryError) as refused:
+        prompts._decoded(raw, 1)
+    assert refused.value.code == "too_long"
