@@ -4,7 +4,7 @@ without anybody being called. Pure: a snapshot of the directory and a state in, 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from acd import why
 from acd.core.leading import needs_of
@@ -26,6 +26,8 @@ from directory.routes import of_queue
 
 DEEPEST = 50
 """Menus below one another; a menu that leads back to one above is not followed again."""
+MOST_STEPS = 2000
+"""Menus that lead to one another have more ways through them than can be told: from here on each is told once."""
 ITEM = "dry-run"
 
 
@@ -50,7 +52,7 @@ class Branch:
 @dataclass(frozen=True, slots=True)
 class Step:
     """Where a caller is. `kind` is a way (queue, menu, voicemail, callback, outside, hang_up) or "again" for a menu or
-    queue that stands above. `opening` is that of a queue."""
+    queue that stands above, or elsewhere once MOST_STEPS are told. `opening` is that of a queue."""
 
     kind: str
     id: str = ""
@@ -98,18 +100,27 @@ def who_serves(
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Walk:
     given: Snapshot
     state: State
     plan: EntryPlan
     at: Micros
+    told: int = 0
+    seen: set[tuple[Way, str, str]] = field(default_factory=set)
+    seats: dict[str, tuple[SeatAnswer, ...]] = field(default_factory=dict)
+    """Queue -> who would serve it."""
 
     def step(self, to: Destination, waits_in: str, above: tuple[tuple[Way, str], ...], keys: str | None) -> Step:
         """The step that a destination leads to. `waits_in` is the queue the caller is in, "" for none."""
         name = to.to or (waits_in if to.way in {Way.VOICEMAIL, Way.CALLBACK} else "")
         if (to.way, name) in above or len(above) >= DEEPEST:
             return Step("again", name)
+        place = (to.way, name, waits_in)
+        if self.told >= MOST_STEPS and place in self.seen:
+            return Step("again", name)
+        self.told += 1
+        self.seen.add(place)
         path = (*above, (to.way, name))
         queue, menu = self.given.queue(name), self.given.menu(name)
         if to.way is Way.QUEUE and queue is not None:
@@ -141,9 +152,14 @@ class _Walk:
             queue.id,
             queue.greeting,
             opening.value,
-            self._seats(queue) if opening is Opening.OPEN else (),
+            self._seats_of(queue) if opening is Opening.OPEN else (),
             tuple(Branch(by, self.step(to, queue.id, path, keys)) for by, to in followed),
         )
+
+    def _seats_of(self, queue: QueueDef) -> tuple[SeatAnswer, ...]:
+        if queue.id not in self.seats:
+            self.seats[queue.id] = self._seats(queue)
+        return self.seats[queue.id]
 
     def _seats(self, queue: QueueDef) -> tuple[SeatAnswer, ...]:
         """Every seat as the reference matcher sees it now; a queue the engine does not know yet has none."""
