@@ -191,6 +191,7 @@ def _handling(place: argparse._SubParsersAction[argparse.ArgumentParser], add: A
         one.add_argument("target", help=say("opt.target"))
         one.add_argument("--prefix", default="", help=say("opt.prefix"))
     of_seat("hang-up", "hang_up")
+    of_seat("record", "record")
     of_seat("watch", "watch").add_argument("mode", choices=[one.value for one in WatchMode], help=say("opt.mode"))
     of_seat("unwatch", "unwatch")
     for name in ("end", "pause", "resume"):

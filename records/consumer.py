@@ -15,7 +15,7 @@ from acd.core import facts as f
 from acd.core.facts import Recorded
 from records import cases
 from records.fold import Rules, case_ids, fold_into, settle
-from records.model import Case
+from records.model import Case, ServiceRecord
 from storage import tables
 
 NAME = "records"
@@ -100,4 +100,39 @@ def open_outbound_record(session: Session, item: str) -> Case | None:
     return case
 
 
-__all__ = ["NAME", "RecordsConsumer", "apply_batch", "open_outbound_record", "read_rules"]
+class NotOpened(Exception):
+    """No record is made. `code` is stable: unknown_call, not_outbound, not_connected, not_serving, record_exists."""
+
+    def __init__(self, code: str, say: str) -> None:
+        super().__init__(say)
+        self.code = code
+
+
+def open_record_by(session: Session, item: str, seat: str) -> ServiceRecord:
+    """The same for the seat that asks: it must have been with the customer. Never commits. Raises NotOpened."""
+    case = cases.load_to_write(session, [item]).get(item)
+    if case is None:
+        raise NotOpened("unknown_call", f"There is no call {item}; GET /api/v1/calls lists them.")
+    if case.interaction.direction != "outbound":
+        raise NotOpened("not_outbound", "Only for calls out is a record made by hand.")
+    if not any(part.seat == seat for part in case.handlings):
+        raise NotOpened("not_serving", f"seat {seat} is not in this call and was not")
+    if not case.interaction.accepted_at:
+        raise NotOpened("not_connected", "The customer has not answered this call.")
+    if case.record is not None:
+        raise NotOpened("record_exists", f"The call has the record {case.record.id} already.")
+    opened = open_outbound_record(session, item)
+    assert opened is not None
+    assert opened.record is not None
+    return opened.record
+
+
+__all__ = [
+    "NAME",
+    "NotOpened",
+    "RecordsConsumer",
+    "apply_batch",
+    "open_outbound_record",
+    "open_record_by",
+    "read_rules",
+]

@@ -22,6 +22,7 @@ from api.commands.common import CommandFailed, Context, Exit
 from api.commands.seats import command, committed_state
 from directory.dialling import DirectoryDialPlans
 from directory.plans import DirectoryPlans
+from records.consumer import NotOpened, open_record_by
 
 
 def move(context: Context) -> int:
@@ -76,6 +77,25 @@ def dial(context: Context) -> int:
     """Click-to-dial: the seat's phone rings, then the customer's."""
     route = _route(context, context.args.number)
     return command(context, OutboundAsked(context.args.seat, route))
+
+
+def record(context: Context) -> int:
+    """Make a service record of a connected call out (V2)."""
+    database = open_database(context.settings)
+    try:
+        with database.write() as session:
+            made = open_record_by(session, context.args.item, context.args.seat)
+    except NotOpened as error:
+        said = str(error) if context.words.language == "en" else context.words(f"error.{error.code}")
+        code = Exit.UNKNOWN if error.code == "unknown_call" else Exit.REFUSED
+        raise CommandFailed(code, f"{said} ({error.code})") from None
+    finally:
+        database.close()
+    if context.args.json:
+        context.table((), (), [{"record": made.id, "call": made.item, "seat": made.seat}])
+    else:
+        context.say(f"{context.words('done')} {made.id}")
+    return Exit.OK
 
 
 def _route(context: Context, number: str) -> Route:

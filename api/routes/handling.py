@@ -30,8 +30,11 @@ from api.auth.permissions import Permission
 from api.auth.tokens import Token
 from api.errors import ApiError
 from api.routes.common import Use, Who
+from api.routes.records import RecordOut, record_out
 from api.schemas import Asked, Id, Reply, StatusChoice, seat_with_holdings
 from api.services import Services
+from records.consumer import NotOpened, open_record_by
+from records.model import ServiceRecord
 
 router = APIRouter(tags=["handling"])
 
@@ -176,6 +179,24 @@ async def pause_recording(item: Item, use: Use, who: Who, asked: Pause | None = 
 async def resume_recording(item: Item, use: Use, who: Who) -> Taken:
     """Sound is written again."""
     return await _do(use, who, ResumeAsked(item))
+
+
+@router.post("/seats/{seat}/calls/{item}/record", status_code=201)
+async def make_record(seat: Id, item: Item, use: Use) -> RecordOut:
+    """Make a service record of the seat's connected call out, where the directory's switch makes none by itself
+    (V2)."""
+    live = item in use.state.items
+    return record_out(await asyncio.to_thread(_make_record, use, seat, item, live))
+
+
+def _make_record(use: Services, seat: str, item: str, live: bool) -> ServiceRecord:
+    try:
+        with use.database.write() as session:
+            return open_record_by(session, item, seat)
+    except NotOpened as error:
+        if live and error.code == "unknown_call":  # the worker may not have taken up yet what the state shows
+            raise ApiError(503, "records_behind", say="The records are some seconds behind; ask again.") from None
+        raise ApiError(404 if error.code == "unknown_call" else 409, error.code, say=str(error)) from None
 
 
 # --- the supervisor's -------------------------------------------------------------------------------------------------

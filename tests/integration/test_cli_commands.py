@@ -208,6 +208,11 @@ def test_numbers_outside_are_denied_before_anybody_is_asked(
     assert main(["extension", "move", "8001", "agent-8002"]) == Exit.OK
 
 
+def test_a_record_is_made_by_hand_for_calls_out_alone(items: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    told(capsys, "call", "record", "amy", "nothing", code=Exit.UNKNOWN)
+    told(capsys, "call", "record", "amy", items[0], code=Exit.REFUSED)
+
+
 def test_a_command_to_an_engine_that_is_away_says_so(
     center: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import threading
 from collections.abc import AsyncIterator
@@ -25,7 +26,9 @@ from api.services import Services
 from directory import changes, service
 from directory.model import EntryPoint, Hours, OutboundCode, Stretch, Trunk, WeekDay
 from directory.prompts import speaker
+from records.consumer import RecordsConsumer
 from storage import tables
+from storage.cursors import catch_up
 from tests.support.api import START, Api, serving
 
 pytestmark = pytest.mark.asyncio
@@ -58,9 +61,9 @@ async def ask(api: Api, method: str, path: str, body: object = None, *allowed: P
     return answer.status_code, answer.json() if answer.content else None
 
 
-async def talking(api: Api, number: int = 1) -> str:
-    """A call that amy has; its item."""
-    await api.runtime.submit(i.StatusChosen("amy", Presence.VOICE, "ready"))
+async def talking(api: Api, number: int = 1, seat: str = "amy") -> str:
+    """A call that the seat has; its item."""
+    await api.runtime.submit(i.StatusChosen(seat, Presence.VOICE, "ready"))
     leg = f"leg-{number}"
     plan = EntryPlan("82", 1, "sales", address="a-1", last_seat="bob", priority=7)
     done = await api.runtime.submit(i.CallEntered(leg, plan), by="customer", via="asterisk")
@@ -69,7 +72,7 @@ async def talking(api: Api, number: int = 1) -> str:
     await api.shown()
     offer = api.services.state.items[item].offer
     await api.runtime.submit(i.OfferAnswered(offer))
-    await api.runtime.submit(i.MediaFlowed(item, "amy"))
+    await api.runtime.submit(i.MediaFlowed(item, seat))
     await api.shown()
     return item
 
@@ -132,6 +135,37 @@ async def test_dialling_out_is_denied_by_default_and_capped(api: Api) -> None:
     assert about["number"] == "+886912345678"
     status, refused = await ask(api, "POST", "/seats/amy/dial", {"number": "091234\n5678"})
     assert (status, refused["error"]["code"]) == (422, "bad_request_body")
+
+
+async def test_a_record_of_a_call_out_is_made_by_hand_where_none_is_made_by_itself(api: Api) -> None:
+    """Once, by the seat that has the call, when the customer has answered."""
+    use = api.services
+    with use.database.write() as session:
+        service.set_outbound_record(session, False)
+    _, done = await ask(api, "POST", "/seats/amy/dial", {"number": "0912345678"})
+    item = done["item"]
+    where = f"/seats/amy/calls/{item}/record"
+
+    async def refused(path: str, *allowed: Permission) -> tuple[int, str]:
+        await asyncio.to_thread(catch_up, use.database, api.log, RecordsConsumer())
+        status, said = await ask(api, "POST", path, None, *allowed)
+        return status, said["error"]["code"]
+
+    assert (await ask(api, "POST", where))[1]["error"]["code"] == "records_behind"
+    assert await refused(where) == (409, "not_connected")
+    await api.runtime.submit(i.OfferAnswered(use.state.seats["amy"].handlings[item].offer))
+    await api.shown()
+    await api.runtime.submit(i.OfferAnswered(use.state.items[item].leg))
+    assert await refused("/seats/amy/calls/nothing/record") == (404, "unknown_call")
+    assert await refused(f"/seats/bob/calls/{item}/record") == (409, "not_serving")
+    assert await refused(where, P.CALLS_READ, P.CALLS_DIAL) == (403, "forbidden")
+    assert (await ask(api, "GET", "/records"))[1]["records"] == []
+    status, made = await ask(api, "POST", where, None, P.CALLS_HANDLE)
+    assert (status, made["call"], made["seat"], made["direction"]) == (201, item, "amy", "outbound")
+    assert [one["id"] for one in (await ask(api, "GET", "/records"))[1]["records"]] == [made["id"]]
+    assert await refused(where) == (409, "record_exists")
+    inbound = await talking(api, 5, "bob")
+    assert await refused(f"/seats/bob/calls/{inbound}/record") == (409, "not_outbound")
 
 
 async def test_a_supervisor_watches_and_is_audited(api: Api) -> None:
