@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from acd.ports import Leadership
+from api.sounds import make_stand_ins
 from cti.asterisk import AsteriskProcess
 from cti.config import AsteriskSettings, BadSettings, Did, Direction, Form, NumberRules, Shown, Trunk
 from directory import prompts
@@ -116,9 +117,12 @@ def sounds_folder(settings: Settings) -> Path:
 
 
 def place_prompts(database: Database, settings: Settings) -> int:
-    """Asterisk has every prompt of the directory afterwards; how many it lacked. Blocking. Raises OSError."""
+    """Asterisk has every prompt of the directory afterwards, and where espeak-ng is installed a stand-in for each sound
+    that is nowhere; how many it lacked. Blocking. Raises OSError."""
+    sounds = sounds_folder(settings)
     with database.read() as session:
-        return prompts.place(session, settings.data_dir / PROMPTS, sounds_folder(settings) / prompts.FOLDER)
+        put = prompts.place(session, settings.data_dir / PROMPTS, sounds / prompts.FOLDER)
+        return put + len(make_stand_ins(session, sounds))
 
 
 def asterisk_settings(settings: Settings, secrets: Secrets, part: DirectoryPart | None = None) -> AsteriskSettings:

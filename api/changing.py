@@ -8,8 +8,9 @@ from typing import TypeVar
 
 from sqlalchemy.orm import Session
 
-from api.bootstrap import asterisk_settings, directory_part
+from api.bootstrap import asterisk_settings, directory_part, sounds_folder
 from api.errors import ApiError
+from api.sounds import missing_sounds, refuse_missing
 from cti.config import BadSettings
 from directory.model import DirectoryError
 from storage.session import Database
@@ -45,10 +46,14 @@ def change(
 ) -> T:
     """What `work` gives; it is kept unless it or the check raises, or `keep` is False. Blocking.
 
-    Raises DirectoryError, bad_trunk for lines that Asterisk could not have.
+    Raises DirectoryError, bad_trunk for lines that Asterisk could not have, missing_sound for a sound that was not
+    missing before and that nothing can stand in for.
     """
+    sounds = sounds_folder(settings)
     with database.write() as session:
+        before = missing_sounds(session, sounds)
         done = work(session)
+        refuse_missing(tuple(name for name in missing_sounds(session, sounds) if name not in before))
         try:
             asterisk_settings(settings, secrets, directory_part(session, settings, secrets))
         except BadSettings as error:

@@ -224,7 +224,7 @@ def add(
     length = (len(sound) - 44) * SECOND // (2 * RATE)
     digest = hashlib.sha256(sound).hexdigest()
     made = Prompt(f"p-{secrets.token_hex(6)}", shown, music, source, length, len(sound), digest, at, by)
-    _write(file_of(folder, made), sound)
+    write(file_of(folder, made), sound)
     session.execute(insert(tables.prompts).values(**{name: getattr(made, name) for name in Prompt.__slots__}))
     return made
 
@@ -266,7 +266,7 @@ def place(session: Session, folder: Path, sounds: Path) -> int:
     put = 0
     for file, prompt in wanted.items():
         if not (sounds / file).exists() and file_of(folder, prompt).exists():
-            _write(sounds / file, file_of(folder, prompt).read_bytes())
+            write(sounds / file, file_of(folder, prompt).read_bytes())
             put += 1
     for old in sounds.glob("p-*.wav"):
         if old.name not in wanted:
@@ -280,7 +280,7 @@ def library(sounds: Path) -> list[str]:
     return sorted(str(one) for one in found if all(_SOUND.fullmatch(part) for part in one.parts))
 
 
-def _write(path: Path, sound: bytes) -> None:
+def write(path: Path, sound: bytes) -> None:
     """Whole or not at all, for us alone."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".sound-")

@@ -6,10 +6,11 @@ import json
 import sys
 from pathlib import Path
 
-from api.bootstrap import asterisk_settings, open_database, read_part
+from api.bootstrap import asterisk_settings, open_database, read_part, sounds_folder
 from api.changing import change
 from api.commands.callers import refused
 from api.commands.common import CommandFailed, Context, Exit, complain
+from api.sounds import missing_sounds
 from cti.config import BadSettings
 from directory import document
 from directory.definitions import problems, read_snapshot
@@ -27,6 +28,7 @@ def check(context: Context) -> int:
     try:
         with database.read() as session:
             faults += [f"{problem.say} ({problem.code})" for problem in problems(read_snapshot(session))]
+            silent = missing_sounds(session, sounds_folder(settings))
         try:
             secrets = load_secrets(settings)
             asterisk_settings(settings, secrets, read_part(database, settings, secrets))
@@ -40,7 +42,7 @@ def check(context: Context) -> int:
         if name not in {"database_url", "facts_url"}
     }
     context.table(("head.setting", "head.value"), list(shown.items()), [shown])
-    for fault in faults:
+    for fault in (*faults, *(f"there is no sound {name}: callers hear nothing there" for name in silent)):
         complain(fault)
     if not context.args.json:
         context.say(context.words("config.faults", count=len(faults)))
