@@ -192,6 +192,8 @@ def _handling(place: argparse._SubParsersAction[argparse.ArgumentParser], add: A
         one.add_argument("--prefix", default="", help=say("opt.prefix"))
     of_seat("hang-up", "hang_up")
     of_seat("record", "record")
+    of_seat("mute", "mute").add_argument("microphone", choices=("off", "on"), help=say("opt.microphone"))
+    of_seat("keys", "keys").add_argument("digits", help=say("opt.digits"))
     of_seat("watch", "watch").add_argument("mode", choices=[one.value for one in WatchMode], help=say("opt.mode"))
     of_seat("unwatch", "unwatch")
     for name in ("end", "pause", "resume"):

@@ -2,6 +2,7 @@
 
 submit  {kind, body, by, via}  ->  {done: {item, offer, note}} or {refused: {code, say}}, with {seq}
 ping    {}                     ->  {pid, seq}
+keys    {seat, item, digits, by, via}  ->  as submit: digits into the conversation, as tones
 stats   {}                     ->  figures of the engine, see api.engine
 phones  {}                     ->  {phones: {extension: state}}, as Asterisk has them now
 """
@@ -9,8 +10,9 @@ phones  {}                     ->  {phones: {extension: state}}, as Asterisk has
 from __future__ import annotations
 
 import json
+import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +28,7 @@ from acd.core.inputs import (
     ItemPicked,
     MessageNoted,
     MoveMade,
+    MuteAsked,
     OutboundAsked,
     PauseAsked,
     ResumeAsked,
@@ -39,10 +42,13 @@ from acd.core.inputs import (
     WatchLeft,
     WrapUpEnded,
 )
+from acd.core.model import State
 from acd.core.reply import Code, Done, Refused, Reply
+from acd.core.shapes import PLACES, Place
 from storage.bus import CallFailed
 
 CALL_LIMIT_S = 5.0
+KEYS = re.compile("[0-9A-D*#]{1,32}")
 COMMANDS: tuple[type[Input], ...] = (
     SeatSignedIn,
     SeatSignedOut,
@@ -59,6 +65,7 @@ COMMANDS: tuple[type[Input], ...] = (
     ConsultAsked,
     TransferAsked,
     CallHungUp,
+    MuteAsked,
     WatchAsked,
     WatchLeft,
     PauseAsked,
@@ -114,6 +121,51 @@ def input_from(body: Mapping[str, Any]) -> tuple[Input, str, str]:
         return load_input(kind, str(body["body"])), by, via
     except (KeyError, TypeError, ValueError) as error:
         raise CallFailed("bad_input", f"this is not a command: {error}") from None
+
+
+# --- the keypad ------------------------------------------------------------------------------------------------------
+
+Query = Callable[[Callable[[State], str | Refused]], Awaitable[str | Refused]]
+"""acd.runtime.Runtime.query."""
+Send = Callable[[str, str], Awaitable[object]]
+"""Plays (leg, digits) to the party of that leg; False where Asterisk does not answer."""
+
+
+async def press(caller: Caller, seat: str, item: str, digits: str, *, by: str, via: str) -> Answer:
+    """Ask the engine to send digits to the customer. Raises storage.bus.EngineAway, CallFailed."""
+    body = {"seat": seat, "item": item, "digits": digits, "by": by, "via": via}
+    told = await caller.call("keys", body, CALL_LIMIT_S)
+    return Answer(_reply_from(told), int(told["seq"]))
+
+
+async def pressed(body: Mapping[str, Any], query: Query, send: Send) -> Reply:
+    """The engine's side. Digits may be a card's number: they are in no fact, no log and no error. Raises CallFailed."""
+    seat, item, digits = (str(body.get(name, "")) for name in ("seat", "item", "digits"))
+    if not KEYS.fullmatch(digits):
+        raise CallFailed("bad_input", f"keys are {KEYS.pattern}")
+    leg = await query(lambda state: customer_heard(state, seat, item))
+    if isinstance(leg, Refused):
+        return leg
+    try:
+        done = await send(leg, digits)
+    except Exception as error:  # its text may hold the request, and the request the digits
+        raise CallFailed("keys_not_sent", f"the keys were not sent: {type(error).__name__}") from None
+    if done is False:
+        raise CallFailed("keys_not_sent", "the keys were not sent: Asterisk does not answer")
+    return Done(item=item)
+
+
+def customer_heard(state: State, seat: str, item: str) -> str | Refused:
+    """The customer's leg, while the conversation is the seat's and both are in its bridge."""
+    found = state.items.get(item)
+    if found is None:
+        return Refused(Code.UNKNOWN_ITEM, f"there is no item {item}")
+    places = PLACES[found.shape]
+    if found.seat != seat or places.seat is not Place.BRIDGE:
+        return Refused(Code.NOT_SERVING, f"seat {seat} is not in a conversation with this customer")
+    if places.customer is not Place.BRIDGE:
+        return Refused(Code.WRONG_SHAPE, "the customer does not hear the seat now")
+    return found.leg
 
 
 def ping(path: Path, limit_s: float) -> bool:

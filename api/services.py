@@ -12,7 +12,7 @@ from acd.core.model import Micros, Seat, State
 from acd.core.reply import Done, Refused
 from api.auth.tokens import Token, TokenStore
 from api.errors import ApiError, refused
-from api.gateway import Caller, submit
+from api.gateway import Answer, Caller, press, submit
 from api.live import Live
 from api.metrics import Counted
 from directory.dialling import DirectoryDialPlans
@@ -23,6 +23,7 @@ from storage.bus import CallFailed, EngineAway
 from storage.session import Database
 from storage.settings import Secrets, Settings
 
+STATUS_OF_FAILURE: Mapping[str, int] = {"bad_input": 422, "keys_not_sent": 503}
 Check = Callable[[], Awaitable[str]]
 """Empty when all is well, else what is wrong in a few words."""
 
@@ -99,13 +100,20 @@ class Services:
 
     async def command(self, given: Input, token: Token) -> Done:
         """Have the engine decide, and wait until our own state shows it. Raises ApiError: refused, or 503."""
+        return await self._done(submit(self.engine, given, by=f"token:{token.id}", via="api"))
+
+    async def press(self, seat: str, item: str, digits: str, token: Token) -> Done:
+        """Have the engine send keys to the customer. Raises ApiError as command does."""
+        return await self._done(press(self.engine, seat, item, digits, by=f"token:{token.id}", via="api"))
+
+    async def _done(self, asked: Awaitable[Answer]) -> Done:
         try:
-            answer = await submit(self.engine, given, by=f"token:{token.id}", via="api")
+            answer = await asked
         except EngineAway as error:
             details: dict[str, Any] = {"maybe_done": error.maybe_done}
             raise ApiError(503, "engine_away", say=_AWAY, details=details) from error
         except CallFailed as error:
-            raise ApiError(422 if error.code == "bad_input" else 500, error.code, say=error.say) from error
+            raise ApiError(STATUS_OF_FAILURE.get(error.code, 500), error.code, say=error.say) from error
         if isinstance(answer.reply, Refused):
             raise refused(answer.reply)
         if not await self.live.reached(answer.seq):

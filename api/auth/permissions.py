@@ -63,6 +63,8 @@ ENDPOINTS: Mapping[tuple[str, str], Permission] = {
     ("POST", "/seats/{seat}/calls/{item}/consult"): P.CALLS_HANDLE,
     ("POST", "/seats/{seat}/calls/{item}/transfer"): P.CALLS_HANDLE,
     ("POST", "/seats/{seat}/calls/{item}/hang-up"): P.CALLS_HANDLE,
+    ("POST", "/seats/{seat}/calls/{item}/mute"): P.CALLS_HANDLE,
+    ("POST", "/seats/{seat}/calls/{item}/keys"): P.CALLS_HANDLE,
     ("POST", "/seats/{seat}/calls/{item}/record"): P.CALLS_HANDLE,
     ("POST", "/seats/{seat}/dial"): P.CALLS_DIAL,
     ("POST", "/seats/{seat}/force-sign-out"): P.CALLS_SUPERVISE,

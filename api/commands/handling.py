@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 from acd.core.inputs import (
     CallHungUp,
     ConsultAsked,
     MoveMade,
+    MuteAsked,
     OutboundAsked,
     PauseAsked,
     ResumeAsked,
@@ -19,7 +22,8 @@ from acd.ports import DialRefused
 from api.asking import in_pool
 from api.bootstrap import open_database
 from api.commands.common import CommandFailed, Context, Exit
-from api.commands.seats import command, committed_state
+from api.commands.seats import BY, asked, command, committed_state
+from api.gateway import KEYS, press
 from directory.dialling import DirectoryDialPlans
 from directory.plans import DirectoryPlans
 from records.consumer import NotOpened, open_record_by
@@ -77,6 +81,20 @@ def dial(context: Context) -> int:
     """Click-to-dial: the seat's phone rings, then the customer's."""
     route = _route(context, context.args.number)
     return command(context, OutboundAsked(context.args.seat, route))
+
+
+def mute(context: Context) -> int:
+    """Close the seat's microphone, or open it."""
+    return command(context, MuteAsked(context.args.seat, context.args.item, context.args.microphone == "off"))
+
+
+def keys(context: Context) -> int:
+    """Send keys to the customer's end; "-" reads them from standard input, where no list of processes shows them."""
+    given = context.args.digits
+    digits = sys.stdin.readline(100).strip() if given == "-" else given
+    if not KEYS.fullmatch(digits):
+        raise CommandFailed(Exit.USAGE, context.words("err.keys"))
+    return asked(context, lambda engine: press(engine, context.args.seat, context.args.item, digits, by=BY, via="cli"))
 
 
 def record(context: Context) -> int:

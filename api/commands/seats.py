@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from acd.core.codec import plain
 from acd.core.inputs import Input, ItemPicked, SeatSignedIn, SeatSignedOut, StatusChosen, WrapUpEnded
@@ -67,14 +68,19 @@ def list_seats(context: Context) -> int:
     return Exit.OK
 
 
-async def _ask(context: Context, given: Input) -> Answer:
-    async with UnixClient(context.settings.socket_path) as client:
-        return await submit(client, given, by=BY, via="cli")
-
-
 def command(context: Context, given: Input) -> int:
-    """Ask the engine and say what came of it. EngineAway and CallFailed are told by api.cli."""
-    reply = asyncio.run(_ask(context, given)).reply
+    """Ask the engine to decide and say what came of it. EngineAway and CallFailed are told by api.cli."""
+    return asked(context, lambda engine: submit(engine, given, by=BY, via="cli"))
+
+
+def asked(context: Context, question: Callable[[UnixClient], Awaitable[Answer]]) -> int:
+    """The same for any question to the engine."""
+
+    async def ask() -> Answer:
+        async with UnixClient(context.settings.socket_path) as engine:
+            return await question(engine)
+
+    reply = asyncio.run(ask()).reply
     if isinstance(reply, Refused):
         raise CommandFailed(Exit.REFUSED, f"{reply.say} ({reply.code})")
     if context.args.json:

@@ -13,6 +13,7 @@ from acd.core.inputs import (
     ConsultAsked,
     Input,
     MoveMade,
+    MuteAsked,
     OutboundAsked,
     PauseAsked,
     ResumeAsked,
@@ -29,6 +30,7 @@ from api.asking import in_pool
 from api.auth.permissions import Permission
 from api.auth.tokens import Token
 from api.errors import ApiError
+from api.gateway import KEYS
 from api.routes.common import Use, Who
 from api.routes.records import RecordOut, record_out
 from api.schemas import Asked, Id, Reply, StatusChoice, seat_with_holdings
@@ -64,6 +66,16 @@ class DialAsked(Asked):
 
     number: Dialled
     prefix: Code = ""
+
+
+class Mute(Asked):
+    on: bool
+
+
+class Keys(Asked):
+    """In the order they are sent."""
+
+    digits: Annotated[str, StringConstraints(pattern=f"^{KEYS.pattern}$")]
 
 
 class WatchAskedFor(Asked):
@@ -160,6 +172,19 @@ async def transfer(seat: Id, item: Item, asked: TargetAsked, use: Use, who: Who)
 async def hang_up(seat: Id, item: Item, use: Use, who: Who) -> Taken:
     """The agent leaves the conversation, with what follows from it."""
     return await _do(use, who, CallHungUp(seat, item))
+
+
+@router.post("/seats/{seat}/calls/{item}/mute")
+async def mute(seat: Id, item: Item, asked: Mute, use: Use, who: Who) -> Taken:
+    """Close the agent's microphone or open it; nobody hears him, he hears all."""
+    return await _do(use, who, MuteAsked(seat, item, asked.on))
+
+
+@router.post("/seats/{seat}/calls/{item}/keys")
+async def press_keys(seat: Id, item: Item, asked: Keys, use: Use, who: Who) -> Taken:
+    """Keys for the other end's menus, sent as tones. They are written down nowhere."""
+    done = await use.press(seat, item, asked.digits, who)
+    return Taken(item=done.item, offer="", note="")
 
 
 @router.post("/seats/{seat}/dial")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import re
@@ -211,6 +212,18 @@ def test_numbers_outside_are_denied_before_anybody_is_asked(
 def test_a_record_is_made_by_hand_for_calls_out_alone(items: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     told(capsys, "call", "record", "amy", "nothing", code=Exit.UNKNOWN)
     told(capsys, "call", "record", "amy", items[0], code=Exit.REFUSED)
+
+
+def test_keys_are_looked_at_before_anybody_is_asked(
+    center: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(capsys, "call", "keys", "amy", "i1", "12x", code=Exit.USAGE)
+    monkeypatch.setattr("sys.stdin", io.StringIO("1&2\n"))
+    told(capsys, "call", "keys", "amy", "i1", "-", code=Exit.USAGE)
+    monkeypatch.setattr("api.gateway.CALL_LIMIT_S", 0.2)
+    monkeypatch.setattr("sys.stdin", io.StringIO("12#\n"))
+    told(capsys, "call", "keys", "amy", "i1", "-", code=Exit.AWAY)
+    told(capsys, "call", "mute", "amy", "i1", "off", code=Exit.AWAY)
 
 
 def test_a_command_to_an_engine_that_is_away_says_so(

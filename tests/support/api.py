@@ -52,12 +52,21 @@ class DirectCaller:
     log: MemoryLog
     away: bool = False
     stamps: list[tuple[str, str]] = field(default_factory=list)
+    keys: list[tuple[str, str]] = field(default_factory=list)
+
+    async def send(self, leg: str, digits: str) -> None:
+        """In the place of Asterisk."""
+        self.keys.append((leg, digits))
 
     async def call(self, method: str, body: dict[str, Any] | None = None, timeout: float = 5.0) -> dict[str, Any]:
         if self.away:
             raise EngineAway(f"{timeout:g} s without an answer")
         if method == "stats":
             return {"timer_lag_us": 250_000, "asterisk": True}
+        if method == "keys":
+            return gateway.reply_to(
+                await gateway.pressed(body or {}, self.runtime.query, self.send), self.log.last_seq()
+            )
         if method != "submit":
             return {}
         given, by, via = gateway.input_from(body or {})

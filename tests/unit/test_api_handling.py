@@ -168,6 +168,56 @@ async def test_a_record_of_a_call_out_is_made_by_hand_where_none_is_made_by_itse
     assert await refused(f"/seats/bob/calls/{inbound}/record") == (409, "not_outbound")
 
 
+async def test_a_seat_mutes_itself_and_nobody_else(api: Api) -> None:
+    item = await talking(api)
+    where = f"/seats/amy/calls/{item}/mute"
+    assert (await ask(api, "POST", where, {"on": True}, P.CALLS_READ, P.CALLS_DIAL))[0] == 403
+    for on in (True, True, False):
+        assert (await ask(api, "POST", where, {"on": on}, P.CALLS_HANDLE))[0] == 200
+        await api.shown()
+        assert api.services.state.seats["amy"].handlings[item].muted is on
+    assert [row.kind for row in api.log.rows].count("SeatMuted") == 2
+    status, refused = await ask(api, "POST", f"/seats/bob/calls/{item}/mute", {"on": True})
+    assert (status, refused["error"]["code"]) == (409, "not_serving")
+    assert (await ask(api, "POST", where, {}))[0] == 422
+
+
+async def test_keys_go_to_the_customer_the_seat_talks_with_and_are_written_nowhere(
+    api: Api, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = await talking(api)
+    where = f"/seats/amy/calls/{item}/keys"
+    digits = "4111*1111#1111A1111"
+    assert (await ask(api, "POST", where, {"digits": digits}, P.CALLS_READ, P.CALLS_DIAL))[0] == 403
+    assert (await ask(api, "POST", where, {"digits": digits}, P.CALLS_HANDLE))[1]["item"] == item
+    assert api.engine.keys == [("leg-1", digits)]
+    for bad in ("", "12x", "1 2", "1" * 33, "1&2", "１", "1\n", "e"):
+        status, said = await ask(api, "POST", where, {"digits": bad})
+        assert (status, said["error"]["code"]) == (422, "bad_request_body"), bad
+    for path, code in (
+        (f"/seats/bob/calls/{item}/keys", "not_serving"),
+        (f"/seats/nobody/calls/{item}/keys", "not_serving"),
+        ("/seats/amy/calls/nothing/keys", "unknown_item"),
+    ):
+        assert (await ask(api, "POST", path, {"digits": digits}))[1]["error"]["code"] == code
+    await ask(api, "POST", f"/seats/amy/calls/{item}/move", {"move": "hold"})
+    status, refused = await ask(api, "POST", where, {"digits": digits})
+    assert (status, refused["error"]["code"]) == (409, "wrong_shape"), "he hears music"
+    await ask(api, "POST", f"/seats/amy/calls/{item}/move", {"move": "resume"})
+    assert len(api.engine.keys) == 1
+
+    async def broken(_leg: str, digits: str) -> None:
+        raise ValueError(f"POST channels/leg-1/dtmf?dtmf={digits}")
+
+    monkeypatch.setattr(api.engine, "send", broken)
+    status, failed = await ask(api, "POST", where, {"digits": digits})
+    assert (status, failed["error"]["code"]) == (503, "keys_not_sent")
+    assert digits not in str(failed)
+    assert digits not in str(api.log.rows)
+    said = capfd.readouterr()
+    assert digits not in said.out + said.err
+
+
 async def test_a_supervisor_watches_and_is_audited(api: Api) -> None:
     item = await talking(api)
     status, _ = await ask(api, "POST", f"/calls/{item}/watch", {"seat": "boss", "mode": "listen"}, P.CALLS_SUPERVISE)
@@ -288,8 +338,7 @@ async def test_only_extensions_of_the_pool_are_rung(api: Api, how: str) -> None:
 async def test_the_live_state_is_read_where_it_is_written(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """The loop changes it in place; a thread that walks over it would meet a dict that grows."""
     item = await talking(api)
-    kept, home, strangers = Services.state, threading.get_ident(), list[str]()
-    assert isinstance(kept, property)
+    home, strangers = threading.get_ident(), list[str]()
 
     def seen(self: Services) -> State:
         if threading.get_ident() != home:
