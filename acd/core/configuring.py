@@ -69,7 +69,8 @@ def _move_waiting(core: Core, queue: QueueDef, target: QueueDef) -> None:
     inside = [item for item in core.state.items.values() if item.queue == queue.id]
     waiting = [item for item in inside if item.phase in (Phase.WAITING, Phase.OFFERED)]
     for item in sorted(waiting, key=lambda item: (item.order, item.number)):
-        leading.move(core, item, target)
+        if item.id in core.state.items:  # a callback ends when its caller, who waits as well, is moved
+            leading.move(core, item, target)
 
 
 def queue_open_changed(core: Core, given: i.QueueOpenChanged) -> Reply:

@@ -44,13 +44,17 @@ def _within_cap(core: Core, plan: EntryPlan) -> EntryPlan:
 
 
 def leg_arrived(core: Core, given: i.LegArrived) -> Reply:
-    """The channel is ours: answer, then greeting, menu or queue."""
+    """The channel is ours: answer, then greeting, menu or queue. Who is refused and is to hear nothing is not answered:
+    the cause of the refusal is worth something to his line only before an answer."""
     item_id = core.state.legs.get(given.leg)
     if item_id is None:
         return core.refuse(Code.UNKNOWN_ITEM, "this call has no plan yet; send CallEntered first")
     item = core.state.items[item_id]
     if item.phase is not Phase.ENTERED or item.answered:
         return Done(item=item_id, note="late")
+    if item.plan.refuse is not None and not item.plan.greeting:
+        leaving.end(core, item, item.plan.refuse, Party.SYSTEM)
+        return Done(item=item_id)
     core.record(f.Arrived(item_id))
     welcome(core, item)
     return Done(item=item_id)

@@ -26,6 +26,7 @@ MEDIA = (
     m.MediumDef("chat", TEXT, 2, 15),
     m.MediumDef("mail", TEXT, 2, 5, excludes=("task",), wrap_up_blocks=("mail",)),
     m.MediumDef("task", TEXT, 1, 3),
+    m.MediumDef("voicemail", TEXT, 2, 5),
 )
 MEDIUM_VARIANTS = (
     *MEDIA,
@@ -74,7 +75,7 @@ KINDS = (
     (m.Kind.MAIL, "mail"),
     (m.Kind.TASK, "task"),
     (m.Kind.CALLBACK, "voice"),
-    (m.Kind.VOICEMAIL, "task"),
+    (m.Kind.VOICEMAIL, "voicemail"),
 )
 
 

@@ -678,3 +678,15 @@ def test_a_callback_waits_while_its_line_is_full_or_its_agent_is_lost() -> None:
     assert any(isinstance(effect, e.HangUpLeg) for effect in lost.effects)
     assert scene.state.items[task].order == order
     assert scene.done(i.ItemArrived(m.Kind.CALLBACK, "again", BACK)).item == task
+
+
+@pytest.mark.feature("V17")
+def test_a_retired_queue_moves_a_caller_whose_callback_waits_behind_him() -> None:
+    """The callback ends when its caller is moved, and is not moved itself."""
+    scene = Scene(queue("q"), queue("r"))
+    caller = scene.enter(BACK)
+    task = scene.done(i.ItemArrived(m.Kind.CALLBACK, "web", BACK)).item
+    assert scene.state.items[task].phase is m.Phase.WAITING
+    scene.done(i.QueueRetired("q", "r"))
+    assert scene.state.items[caller].queue == "r"
+    assert task not in scene.state.items

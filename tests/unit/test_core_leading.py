@@ -447,7 +447,10 @@ def test_a_line_at_its_cap_refuses_the_next_caller() -> None:
     scene.hang_up(first)
     assert scene.phase(scene.enter(plan)) is Phase.GREETING
     refused = m.EntryPlan("e", 1, "service", trunk="carrier", refuse=Outcome.BLACKLISTED)
-    assert outcome(scene, scene.enter(refused)) == (Outcome.BLACKLISTED, Party.SYSTEM)
+    blocked = scene.enter(refused)
+    assert outcome(scene, blocked) == (Outcome.BLACKLISTED, Party.SYSTEM)
+    answered = {fact.item for fact in scene.facts(f.Arrived)}
+    assert not answered & {second, blocked}  # the cause reaches the line as a refusal, not as the end of a paid call
 
 
 def test_the_same_definition_again_changes_nothing() -> None:
