@@ -213,9 +213,14 @@ class Keeper:
         """The store: remove what was half written, and what erasing left. How many files. Reads every folder."""
         with self.database.read() as session:
             left = retention.left_behind(session, CHUNK)
+        count = 0
         for file in left:
-            retention.clear(self.database, self.settings, file)
-        return len(left) + store.clear_unfinished(self.folder, (self.now() - UNFINISHED_AFTER) / SECOND)
+            try:
+                retention.clear(self.database, self.settings, file)
+                count += 1
+            except OSError as error:
+                log.error("recording_not_cleared", recording=file.recording, say=str(error))
+        return count + store.clear_unfinished(self.folder, (self.now() - UNFINISHED_AFTER) / SECOND)
 
     def _sweep_raw(self, recording: str, state: State | None) -> int:
         try:

@@ -6,6 +6,9 @@ backup is noise.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+import structlog
 from sqlalchemy import ColumnElement, literal, select, text, update
 from sqlalchemy.orm import Session
 
@@ -15,6 +18,8 @@ from recordings.model import State, StoredFile
 from storage import tables
 from storage.session import Database
 from storage.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 DAY: Micros = 86_400 * SECOND
 ERASABLE = (State.RAW.value, State.WAITING.value, State.STORED.value)
@@ -55,27 +60,36 @@ def _plan(session: Session, mine: ColumnElement[bool], kept: int) -> int:
     return len(session.execute(changed).all())
 
 
-def expired(session: Session, now: Micros, limit: int) -> list[str]:
-    """Recordings whose time is over and that nobody holds, the oldest first."""
+def expired(session: Session, now: Micros, limit: int, besides: Collection[str] = ()) -> list[str]:
+    """Recordings whose time is over and that nobody holds, the oldest first, without those of `besides`."""
     chosen = select(_row.recording).where(
         _row.expires_at > 0, _row.expires_at <= now, _row.legal_hold.is_(False), _row.state.in_(ERASABLE)
     )
-    return list(session.scalars(chosen.where(_row.ended_at > 0).order_by(_row.expires_at).limit(limit)))
+    chosen = chosen.where(_row.ended_at > 0).order_by(_row.expires_at).limit(limit + len(besides))
+    return [recording for recording in session.scalars(chosen) if recording not in besides][:limit]
 
 
 def run(database: Database, settings: Settings, link_key: str, now: Micros) -> int:
-    """The daily run: what is over is erased. How many. Safe to repeat."""
+    """The daily run: what is over is erased. How many. Safe to repeat. One that cannot be erased, or was put under
+    legal hold a moment ago, does not keep the others waiting: it is told, and tried again by the next run."""
     with database.write() as session:
         plan(session, settings)
-    count = 0
+    count, failed = 0, list[str]()
     while True:
         with database.read() as session:
-            over = expired(session, now, BATCH)
+            over = expired(session, now, BATCH, besides=failed)
         if not over:
-            return count
+            break
         for recording in over:
-            erase(database, settings, link_key, recording, now=now, by="system", via="retention")
-        count += len(over)
+            try:
+                erase(database, settings, link_key, recording, now=now, by="system", via="retention")
+                count += 1
+            except (OSError, Refused) as error:
+                failed.append(recording)
+                log.error("recording_not_erased", recording=recording, say=str(error))
+    if failed:
+        log.error("recordings_not_erased", count=len(failed), erased=count)
+    return count
 
 
 def erase(

@@ -25,7 +25,7 @@ from api.auth.permissions import Permission
 from api.auth.tokens import check
 from api.cli import main
 from api.routes import recordings as recordings_routes
-from recordings import retention
+from recordings import retention, store
 from recordings.model import RATE
 from storage import tables
 from storage.session import Database
@@ -408,6 +408,50 @@ async def test_erasing_that_is_cut_short_is_finished_by_the_next_sweep(
     assert not (tape.settings.raw_dir / f"{kept}.raw").exists()
     retention.erase(tape.database, tape.settings, secrets.link_key, kept, now=2, by="t", via="t")  # again: nothing
     assert tape.verified().findings == ()
+
+
+async def test_one_that_cannot_be_erased_does_not_keep_the_others(
+    tape: Tape, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its key is gone first, so that the file is noise, and the next sweep removes it."""
+    key, later, real = load_secrets(tape.settings).link_key, tape.clock.at + 400 * retention.DAY, store.discard
+
+    def torn(folder: Path, file: str) -> None:
+        if kept in file:
+            raise OSError("a bad block")
+        real(folder, file)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("recordings.store.discard", torn)
+        assert retention.run(tape.database, tape.settings, key, later) == 1
+        assert tape.keeper.clear() == 0
+    with tape.database.read() as session:
+        chosen = select(tables.recordings.c.state, tables.recording_files.c.wrapped_key).join_from(
+            tables.recordings,
+            tables.recording_files,
+            tables.recordings.c.recording == tables.recording_files.c.recording,
+        )
+        assert session.execute(chosen).all() == [("erased", ""), ("erased", "")]
+    assert len(list(tape.settings.store_dir.rglob("*.rsr"))) == 1
+    tape.keeper.clear()
+    assert list(tape.settings.store_dir.rglob("*.rsr")) == []
+    assert tape.verified().findings == ()
+
+
+async def test_one_that_is_refused_again_and_again_ends_the_run_all_the_same(
+    tape: Tape, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = retention.erase
+
+    def refused(database: Database, settings: Settings, link_key: str, recording: str, **how: Any) -> None:
+        if recording == kept:
+            raise retention.Refused("held", "a moment ago")
+        real(database, settings, link_key, recording, **how)
+
+    monkeypatch.setattr(retention, "erase", refused)
+    later = tape.clock.at + 400 * retention.DAY
+    assert retention.run(tape.database, tape.settings, load_secrets(tape.settings).link_key, later) == 1
+    assert tape.detail(kept).view.kept.state.value == "stored"
 
 
 async def test_nothing_of_an_erased_key_is_left_in_the_database(tape: Tape, kept: str) -> None:
