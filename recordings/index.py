@@ -144,7 +144,8 @@ def adopt(session: Session, recording: str, began_at: Micros, ended_at: Micros) 
     if of_item is not None:
         row.direction, row.queue, row.entry = of_item["direction"], of_item["queue"], of_item["account"]
         row.address, row.outcome = of_item["address"], of_item["outcome"]
-        talked = select(tables.handlings.c.seat).where(tables.handlings.c.item == item).distinct()
+        part = tables.handlings.c  # of those who rang or were asked and never met the customer nothing is heard
+        talked = select(part.seat).where(part.item == item, part.met_at != 0).distinct()
         row.seats = tuple(sorted(session.scalars(talked)))
     session.execute(insert(tables.recordings).values(**write_row(row)))
     for seat in row.seats:

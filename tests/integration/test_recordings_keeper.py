@@ -225,7 +225,8 @@ def test_a_file_without_a_fact_is_taken_up_with_what_records_knows(tape: Tape) -
                 item="i7", number=1, account="82", queue="sales", direction="inbound", ended_at=5, outcome="answered"
             )
         )
-        session.execute(tables.handlings.insert().values(item="i7", ordinal=1, seat="bob"))
+        session.execute(tables.handlings.insert().values(item="i7", ordinal=1, seat="bob", met_at=2))
+        session.execute(tables.handlings.insert().values(item="i7", ordinal=2, seat="eve", met_at=0))
     tape.put("i7-r", conversation(10), quiet_for=59 * SECOND)
     tape.put("i8-r", conversation(10), quiet_for=3599 * SECOND)
     tape.put("strange", conversation(10), quiet_for=9999 * SECOND)
