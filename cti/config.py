@@ -70,7 +70,7 @@ class Form(StrEnum):
     PLUS = "plus"  # +886212345678
     INTERNATIONAL = "international"  # 886212345678
     NATIONAL = "national"  # 0212345678; a number abroad with the first international prefix
-    AS_IS = "as_is"  # as it was dialled
+    AS_IS = "as_is"  # as it is kept: +886212345678 however it was dialled, short numbers as they are
 
 
 @dataclass(frozen=True, slots=True)

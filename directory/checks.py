@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from acd.core.model import Destination, Menu, MenuOption, Outcome, Presence, QueueDef, SkillLevel, Way
 from directory.calendar import country_days, minutes_of
+from directory.dial_rules import CALLBACK, FORWARD
 from directory.line_checks import LINE_CHECKS
 from directory.model import Hours, Problem, Snapshot, Stretch
 from directory.routes import of_entry, of_menu, of_queue
@@ -127,6 +128,10 @@ def _destination_problems(
         case Way.OUTSIDE:
             if destination.route is None or not destination.route.address:
                 yield Problem("no_number", f"{who} leads outside and names no number")
+            elif given.dial_class(FORWARD) is None:
+                yield Problem(
+                    "no_forward_class", f"{who} leads outside: make dial class {FORWARD} with numbers allowed"
+                )
             elif given.code(destination.route.prefix) is None:
                 code = destination.route.prefix
                 yield Problem("unknown_code", f"{who} leads outside by outbound code {code}, which does not exist")
@@ -210,6 +215,8 @@ def _entry_problems(given: Snapshot) -> Iterator[Problem]:
             yield Problem("unknown_hours", f"{who} has hours {entry.hours}, which do not exist")
         if entry.callback and given.code(entry.callback) is None:
             yield Problem("unknown_code", f"{who} calls back by outbound code {entry.callback}, which does not exist")
+        if entry.callback and given.dial_class(CALLBACK) is None:
+            yield Problem("no_callback_class", f"{who} calls back: make dial class {CALLBACK} with the numbers allowed")
         yield from _skill_problems(who, entry.needs, given)
         for prompt in (entry.greeting, entry.closed_prompt, entry.break_prompt, entry.refused_prompt):
             yield from _prompt_problems(who, prompt)

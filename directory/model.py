@@ -129,7 +129,9 @@ class EntryPoint:
 class NumberRules:
     """How a carrier writes numbers. `country_code` "" reads them by the installation's region alone;
     `bare_international`: without + and prefix they begin with a country code. `sent` is plus, international, national
-    or as_is, of the number called and the number shown."""
+    or as_is, of the number called and the number shown. as_is is as we keep it: a number called with + and country code
+    however it was dialled, a short number and the number shown as they were given; carriers that want another form
+    refuse it, so one that is not known to take +886... is given its own."""
 
     country_code: str = ""
     national_prefix: str = "0"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import phonenumbers
@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from acd.core.inputs import MenuDefined, TrunkDefined, TrunkRetired
 from acd.core.model import Destination, Menu, MenuOption, Route, SeatProfile, TrunkDef, Way
 from acd.ports import AddressSeen, CallerNumber, DialRefused
+from cti.config import NumberRules
+from cti.config import Trunk as Line
+from cti.dialling import written
 from directory import callers, changes, service
 from directory.definitions import DirectoryConfiguration, DirectoryError, read_snapshot
 from directory.dialling import DirectoryDialPlans, decide, outside
@@ -226,3 +230,50 @@ def test_an_erased_address_gives_no_number(database: Database) -> None:
         erased = {"raw": found.address, "e164": "", "name": "", "erased_at": 1}
         session.execute(update(tables.addresses).where(tables.addresses.c.id == found.address).values(**erased))
     assert plans(database).number_of(found.address) == ""
+
+
+@pytest.mark.parametrize(
+    ("dial_class", "code", "put"),
+    [
+        (
+            "callback",
+            "no_callback_class",
+            lambda s: service.put_entry_point(s, EntryPoint("82", "銷售專線", "sales", callback="82")),
+        ),
+        (
+            "forward",
+            "no_forward_class",
+            lambda s: changes.put_menu(
+                s,
+                Menu(
+                    "out",
+                    "hello",
+                    (MenuOption("1", Destination(Way.QUEUE, "sales")),),
+                    Destination(Way.OUTSIDE, route=Route("a-1", "", prefix="82")),
+                ),
+            ),
+        ),
+    ],
+)
+def test_what_calls_outside_by_itself_names_the_dial_class_it_lacks(
+    database: Database, dial_class: str, code: str, put: Callable[[Session], None]
+) -> None:
+    with database.write() as session:
+        changes.remove(session, "dial class", dial_class)
+    with pytest.raises(DirectoryError, match=f"dial class {dial_class}") as refused, database.write() as session:
+        put(session)
+    assert refused.value.code == code
+    with database.write() as session:
+        changes.put_dial_class(session, DialClass(dial_class, "x", allow=("TW",)))
+        put(session)
+    with pytest.raises(DirectoryError) as kept, database.write() as session:
+        changes.remove(session, "dial class", dial_class)
+    assert kept.value.code == code
+
+
+def test_as_is_sends_a_number_as_it_is_kept(database: Database) -> None:
+    dial = plans(database)
+    trunk = Line("carrier", "192.0.2.1", rules=NumberRules())
+    for dialled, sent in (("820912345678", "+886912345678"), ("82110", "110")):
+        found = route(database, dialled)
+        assert written(dial.number_of(found.address), trunk, "TW") == sent

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from acd.core.model import SeatProfile
 from directory import changes, document, service
 from directory.definitions import read_snapshot
-from directory.model import DirectoryError, EntryPoint, OutboundCode, Trunk
+from directory.model import DialClass, DirectoryError, EntryPoint, OutboundCode, Trunk
 from directory.seed import seed_demo
 from storage import migrations, tables
 from storage.session import Database
@@ -111,6 +111,10 @@ def test_an_older_installation_counts_on_from_what_it_may_have_given(tmp_path: P
             connection.execute(put, {"n": number, "k": kind, "g": generation, "p": person})
     migrations.migrate(settings)
     database = Database(settings.main_url)
+    with database.read() as session:
+        classes = {one.id: one for one in read_snapshot(session).dial_classes}
+    assert classes["callback"] == DialClass("callback", "回電"), "an empty one: nobody is called back unasked"
+    assert classes["forward"].allow == ()
     after = generations(database)
     assert (after["8001"], after["8003"]) == (3, 2), "phones that are in use go on"
     assert after["8002"] > 40, "who had the free one last may still know its password"

@@ -1,6 +1,9 @@
-"""No SIP password comes again: one counter names them all, and what deleted extensions had is never given out again."""
+"""No SIP password comes again: one counter names them all, and what deleted extensions had is never given out again.
+Installations that are older than dial classes get the two that callbacks and numbers outside ask, allowing nothing."""
 
 from __future__ import annotations
+
+import json
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,8 +11,26 @@ from alembic import op
 revision = "main_0005"
 down_revision: str | None = "main_0004"
 
+CLASSES = (("callback", "回電"), ("forward", "轉接外線"))
+
 
 def upgrade() -> None:
+    _generations()
+    _dial_classes()
+
+
+def _dial_classes() -> None:
+    link = op.get_bind()
+    if not link.execute(sa.text("SELECT coalesce(max(revision), 0) FROM directory_state")).scalar_one():
+        return  # an empty directory gets its own when it is made
+    for name, words in CLASSES:
+        if link.execute(sa.text("SELECT id FROM dial_classes WHERE id = :id"), {"id": name}).scalar() is None:
+            put = sa.text("INSERT INTO dial_classes (id, definition) VALUES (:id, :definition)")
+            definition = json.dumps({"id": name, "name": words}, ensure_ascii=False)
+            link.execute(put, {"id": name, "definition": definition})
+
+
+def _generations() -> None:
     op.add_column("directory_state", sa.Column("generations", sa.BigInteger(), server_default="0", nullable=False))
     link = op.get_bind()
     # Until now only another password raised a generation, each time with the revision: none was ever above both.
