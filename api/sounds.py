@@ -34,7 +34,7 @@ def missing_sounds(session: Session, sounds: Path) -> tuple[str, ...]:
 
 def can_be_said(name: str) -> bool:
     """Whether espeak-ng can stand in for a sound of this name: it is here, the name is words and no upload's id."""
-    return bool(prompts.speaker()) and not name.startswith(_UPLOADED) and _NAME.fullmatch(name) is not None
+    return bool(prompts.speaker()) and not name.startswith((_UPLOADED, f"{LIBRARY}/")) and bool(_NAME.fullmatch(name))
 
 
 def refuse_missing(names: tuple[str, ...]) -> None:
@@ -53,6 +53,8 @@ def make_stand_ins(session: Session, sounds: Path) -> list[str]:
     OSError."""
     made: list[str] = []
     for name in [one for one in missing_sounds(session, sounds) if can_be_said(one)][:MOST_AT_ONCE]:
+        if not (sounds / name).parent.resolve().is_relative_to(sounds.resolve()):
+            continue  # a language's folder is a link to Asterisk's own
         words = re.sub(r"[/_-]+", " ", name)
         try:
             prompts.write(sounds / f"{name}.wav", prompts.converted(prompts.spoken(words, VOICE)))
