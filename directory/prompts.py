@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, event, insert, select
 from sqlalchemy.orm import Session
 
 from acd.core.model import SECOND, Micros
@@ -236,15 +236,18 @@ def listed(session: Session) -> list[Prompt]:
 
 
 def remove(session: Session, folder: Path, prompt_id: str, used: Iterable[str]) -> None:
-    """Take a sound away. `used`: every prompt that a definition names. Raises DirectoryError unknown_prompt,
-    prompt_in_use."""
+    """Take a sound away, its file once that is committed. `used`: every prompt that a definition names.
+
+    Raises DirectoryError unknown_prompt, prompt_in_use.
+    """
     found = next((one for one in listed(session) if one.id == prompt_id), None)
     if found is None:
         raise DirectoryError("unknown_prompt", f"there is no prompt {prompt_id[:40]}")
     if any(found.plays in names.split("&") for names in used):
         raise DirectoryError("prompt_in_use", f"prompt {found.id} is played by the directory: take it out there first")
     session.execute(delete(tables.prompts).where(tables.prompts.c.id == found.id))
-    file_of(folder, found).unlink(missing_ok=True)
+    file = file_of(folder, found)
+    event.listen(session, "after_commit", lambda _: file.unlink(missing_ok=True), once=True)
 
 
 def file_of(folder: Path, prompt: Prompt) -> Path:

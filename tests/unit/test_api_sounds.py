@@ -109,3 +109,18 @@ def test_a_missing_sound_is_said_until_there_is_one(database: Database, settings
     with database.read() as session:
         assert missing_sounds(session, sounds_folder(settings)) == ()
     assert place_prompts(database, settings) == 0
+
+
+@needs_speaker
+def test_nothing_is_said_into_the_folder_of_asterisks_own_sounds(
+    database: Database, settings: Settings, tmp_path: Path
+) -> None:
+    sounds, own = sounds_folder(settings), tmp_path / "asterisks-own"
+    own.mkdir()
+    (sounds / "fr").symlink_to(own)
+    with database.write() as session:
+        entry = next(one for one in read_snapshot(session).entries if one.id == "83")
+        service.put_entry_point(session, replace(entry, greeting="fr/closed&en/closed"))
+    assert place_prompts(database, settings) == 0
+    assert list(own.iterdir()) == []
+    assert sorted(path.name for path in (sounds / "en").iterdir()) == ["hello.gsm", "vm-press.gsm"]

@@ -198,3 +198,17 @@ def test_a_sound_that_is_longer_than_its_header_says_ends_at_the_limit(monkeypat
     with pytest.raises(DirectoryError) as refused:
         prompts._decoded(raw, 1)
     assert refused.value.code == "too_long"
+
+
+def test_a_removal_that_is_not_committed_keeps_the_file(database: Database, tmp_path: Path) -> None:
+    with database.write() as session:
+        made = prompts.add(session, tmp_path, sound(), name="x", at=1, by="t")
+    file = prompts.file_of(tmp_path, made)
+    with database.write() as session:
+        prompts.remove(session, tmp_path, made.id, ())
+        session.rollback()
+    assert file.exists()
+    with database.write() as session:
+        prompts.remove(session, tmp_path, made.id, ())
+        assert file.exists()
+    assert not file.exists()
