@@ -7,6 +7,7 @@ What Asterisk refuses comes back as an input (the offer, the prompt) or shows as
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -19,25 +20,26 @@ from acd.core.effects import (
     Gather,
     HangUpLeg,
     NotifyChannel,
+    PauseRecording,
     Play,
     RingSeat,
-    StartRecording,
     StopPrompt,
-    StopRecording,
     WantedLeg,
     WithdrawOffer,
 )
-from acd.core.inputs import OfferRefused, PromptEnded, RecordingStarted, RecordingStopped
+from acd.core.inputs import OfferRefused, PromptEnded
 from acd.core.model import SECOND, Micros, OfferResult
 from cti.ari import AriError, AriLost, path
 from cti.commands import carried_out, quietly
-from cti.conversation import Conversations
+from cti.conversation import PAUSED, Conversations
 from cti.dialling import PHONE_LEG
 from cti.lanes import Work
 from cti.legs import Leg, Role
-from cti.means import ManagerFailed, Means, Rows
+from cti.means import Means, Rows
 from cti.places import READY_LIMIT, Places
 from cti.prompts import media_of
+from cti.recorders import Recorders
+from cti.resync import is_recorded
 from cti.supervision import Coaching
 
 __all__ = ["DIAL_MARGIN", "Calls", "Means"]
@@ -47,9 +49,9 @@ log = structlog.get_logger(__name__)
 DIAL_MARGIN: Micros = 5 * SECOND
 """The core's timer ends an offer; Asterisk's own dial limit only guards against a core that is gone."""
 
-ANSWERED_ELSEWHERE = 26  # Q.850 non-selected user clearing, sent to the phone in the Reason header
+EXTENSION = re.compile(r"[0-9]{2,12}")
 
-_FILE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,150}")
+ANSWERED_ELSEWHERE = 26  # Q.850 non-selected user clearing, sent to the phone in the Reason header
 
 
 class Calls:
@@ -58,7 +60,8 @@ class Calls:
     def __init__(self, means: Means) -> None:
         self._m = means
         self.places = Places(means)
-        self.conversations = Conversations(means, self.places)
+        self.recorders = Recorders(means, self._end_music)
+        self.conversations = Conversations(means, self.places, self.recorders)
         self.coaching = Coaching(means, self.places, self.conversations)
         self._rows: Rows = {
             AnswerLeg: self._answer,
@@ -67,12 +70,11 @@ class Calls:
             StopPrompt: self._stop_prompt,
             RingSeat: self._ring,
             WithdrawOffer: self._withdraw,
-            StartRecording: self._record,
-            StopRecording: self._stop_recording,
             HangUpLeg: self._hang_up,
             NotifyChannel: lambda _: None,  # a text adapter's business
             **self.conversations.rows,
             **self.coaching.rows,
+            **self.recorders.rows,
         }
 
     def take_over(self, rows: Rows) -> None:
@@ -142,8 +144,18 @@ class Calls:
         await asyncio.gather(
             *(self.tell_if_over(want.item, want.token) for want in prompts),
             *(self._microphone(want) for want in wanted if want.role != Role.CUSTOMER),
+            *(self._digits(want) for want in wanted if is_recorded(want) and want.doing == "talking"),
             *((tones.start if want.item in rung else tones.stop)(want.leg) for want in seats),
         )
+
+    async def _digits(self, want: WantedLeg) -> None:
+        """Digits still kept from the agent's phone by a pause that is over: its end was decided, not carried out."""
+        if want.paused:
+            return
+        with contextlib.suppress(AriError, AriLost):
+            kept = await self._m.ari.call("GET", path("channels", want.leg, "variable"), None, variable=PAUSED)
+            if isinstance(kept, dict) and kept.get("value"):
+                self.perform((PauseRecording(want.item, want.leg, want.recording, paused=False),))
 
     async def _microphone(self, want: WantedLeg) -> None:
         """As it is to be, whatever the engine before us came to: what was decided last may not have been done."""
@@ -185,6 +197,9 @@ class Calls:
     async def _ring_now(self, effect: RingSeat) -> None:
         leg = self._m.legs.get(effect.offer)
         if leg is None or leg.withdrawn:
+            return
+        if not EXTENSION.fullmatch(effect.extension):  # it becomes a part of the channel's address
+            await self._refuse(effect.offer)
             return
         variables = {
             **PHONE_LEG,
@@ -296,51 +311,7 @@ class Calls:
         """Take a bridge away; whoever is in it stays with us, silent."""
         await self.places.drop(bridge)
 
-    # --- recording and the end -----------------------------------------------------------------------------------
-
-    def _record(self, effect: StartRecording) -> tuple[str, Work]:
-        return effect.leg, lambda: self._record_now(effect)
-
-    async def _record_now(self, effect: StartRecording) -> None:
-        """A message is not left over music."""
-        await self._end_music(effect.leg)
-        await self.record(effect.item, effect.leg, effect.recording)
-
-    async def _not_recorded(self, item: str, leg: str, reason: str, error: str = "") -> None:
-        log.warning("recording_not_started", item=item, leg=leg, reason=reason, error=error)
-        await self._m.submit(RecordingStopped(item, reason))
-
-    def _stop_recording(self, effect: StopRecording) -> tuple[str, Work]:
-        return effect.leg, lambda: self._stop_now(effect)
-
-    async def _stop_now(self, effect: StopRecording) -> None:
-        try:
-            await self._m.manager.stop_recording(effect.leg)
-        except ManagerFailed as error:
-            log.warning("recording_not_stopped", item=effect.item, leg=effect.leg, error=str(error))
-
-    async def record(self, item: str, leg: str, recording: str) -> None:
-        """Write and say so; a recorder that runs already goes on (it follows the customer from seat to seat).
-
-        What cannot be written is told, and the call goes on; the reconcile loop tries again.
-        """
-        file = self._m.recordings / f"{recording}.raw"
-        if not _FILE.fullmatch(recording):
-            log.error("recording_name_refused", item=item)
-            return
-        try:
-            if not await self._m.manager.recording(leg):
-                if not await asyncio.to_thread(self._m.room):
-                    await self._not_recorded(item, leg, "no_space")
-                    return
-                await self._m.manager.record(leg, file)
-        except ManagerFailed as error:
-            await self._not_recorded(item, leg, "recorder", str(error))
-            return
-        known = self._m.legs.get(leg)
-        if known is not None and known.paused:
-            await self.conversations.silence(leg, on=True)
-        await self._m.submit(RecordingStarted(item, recording))
+    # --- the end -----------------------------------------------------------------------------------------------------
 
     def _hang_up(self, effect: HangUpLeg) -> tuple[str, Work]:
         return effect.leg, lambda: self.hang_up(effect.leg, effect.q850)

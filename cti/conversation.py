@@ -16,18 +16,22 @@ from cti.commands import quietly
 from cti.lanes import Work
 from cti.legs import Join as Together
 from cti.legs import Role
-from cti.means import ManagerFailed, Means, Rows
+from cti.means import Means, Rows
 from cti.places import Places
+from cti.recorders import Recorders
 from cti.ringback import RingBacks
 
 log = structlog.get_logger(__name__)
+
+PAUSED = "RINGSIDE_PAUSED"
+"""The channel's variable that is set while its digits are kept from the others: no listing shows it."""
 
 
 class Conversations:
     """Carries out what concerns two or more channels."""
 
-    def __init__(self, means: Means, places: Places) -> None:
-        self._m, self._places = means, places
+    def __init__(self, means: Means, places: Places, recorders: Recorders) -> None:
+        self._m, self._places, self._recorders = means, places, recorders
         self.tones = RingBacks(means)
         self.rows: Rows = {
             Connect: self._connect,
@@ -203,7 +207,7 @@ class Conversations:
         return effect.leg, lambda: self._pause_now(effect)
 
     async def _pause_now(self, effect: PauseRecording) -> None:
-        """Digits are kept from the agent's phone before the silence begins, and given back after it has ended.
+        """Silence first, and digits kept from the agent's phone; the end in the other order.
 
         Whether a bridge lets a channel's digits through is settled as it comes in, so it is put in again.
         """
@@ -211,16 +215,11 @@ class Conversations:
         leg = self._m.legs.get(effect.leg)
         if leg is None:
             return
-        if not effect.paused:
-            await self.silence(leg.id, on=False)
+        if effect.paused:
+            self._recorders.silence(leg.id)
+            await self._places.set_variable(leg.id, PAUSED, "1")
         if leg.bridge and not leg.hold:
             await self._places.enter(leg.bridge, leg.id)
-        if effect.paused:
-            await self.silence(leg.id, on=True)
-
-    async def silence(self, leg: str, *, on: bool) -> None:
-        """Let this channel's recorders write silence, the time line kept, or sound again."""
-        try:
-            await self._m.manager.mute_recording(leg, muted=on)
-        except ManagerFailed as error:
-            log.warning("recording_not_muted", leg=leg, on=on, error=str(error))
+        if not effect.paused:
+            await self._places.set_variable(leg.id, PAUSED, "")
+            self._recorders.silence(leg.id)

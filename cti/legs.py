@@ -54,6 +54,7 @@ class Leg:
     ear: str = ""
     muted: bool = False  # Asterisk lets nobody hear it, as far as we know
     closed: bool = False  # its seat's own wish not to be heard, whatever it is in
+    silenced: bool | None = None  # what its recorder was last told; None: not known
     paused: bool = False  # silence is recorded, and nobody is told the digits
     waiting: bool = False  # marked for the rescue process
     line: str = ""  # the trunk, of a channel that we called outside

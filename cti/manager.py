@@ -29,7 +29,6 @@ class AmiManager:
     async def record(self, leg: str, file: Path) -> None:
         """Begin writing."""
         try:
-            await asyncio.to_thread(file.parent.mkdir, parents=True, exist_ok=True)
             await (await self._connected()).start_recording(leg, str(file), "Da")
         except (AmiError, AmiGone, OSError, ValueError) as error:
             raise ManagerFailed(str(error)) from error

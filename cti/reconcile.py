@@ -45,7 +45,6 @@ from cti.resync import (
     bridges_seen,
     channels_seen,
     compare,
-    is_recorded,
     placed,
 )
 from cti.translate import CallerCame, Gone, Note
@@ -152,8 +151,9 @@ class Reconciler:
         busy_seats = {contact.seat for contact in contacts if self._inputs.busy(contact.seat)}
         arriving = passing | under_way | (self._direct.active() - {want.leg for want in wanted})
         phones = [contact for contact in contacts if contact.seat not in busy_seats]
+        self._calls.recorders.keep_silence(wanted)
         self._calls.keep_microphones([want for want in wanted if want.leg not in arriving])
-        recordings = await self._recorded(wanted)
+        recordings = await self._calls.recorders.running(wanted)
         found = compare(wanted, channels, bridges, phones, recordings, arriving=arriving)
         for difference, first in self._watch.due(found, at_once=at_once):
             log.warning("difference", kind=difference.kind, subject=difference.subject, first=first)
@@ -165,15 +165,6 @@ class Reconciler:
         """A difference was healed."""
         self.repairs[kind] += 1
         await self._submit(RepairMade(kind, subject), via="reconcile")
-
-    async def _recorded(self, wanted: Sequence[WantedLeg]) -> frozenset[str]:
-        """Which legs that must be are being recorded; where it cannot be told, they are taken to be."""
-        legs = [want.leg for want in wanted if is_recorded(want)]
-        try:
-            return frozenset([leg for leg in legs if await self._m.manager.recording(leg)])
-        except ManagerFailed as error:
-            log.warning("recordings_not_listed", error=str(error))
-            return frozenset(legs)
 
     async def _repair(self, difference: Difference) -> None:
         """Bring one difference into line."""
@@ -199,7 +190,7 @@ class Reconciler:
                 item = want.item if want is not None else ""
                 self._note(CallerCame(seen.id, entry, seen.number, seen.caller_name, item))
             case Kind.MISSING_RECORDING if want is not None:
-                await self._calls.record(want.item, want.leg, want.recording)
+                self._calls.recorders.again(want)
 
     async def _seats_phoning(self, wanted: Iterable[WantedLeg], channels: Sequence[ChannelSeen]) -> None:
         """Calls that our own dialplan serves without us (emergency, echo) make the seat busy; they are no fault."""

@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container, Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 import structlog
 
+from acd.core.effects import WantedLeg
 from acd.core.inputs import Input, PhonesJoined, TransferAsked
 from acd.core.model import EntryPlan, Route, Target, TargetKind
 from acd.core.reply import Done, Reply
@@ -75,6 +76,14 @@ class Referring:
     def asked(self, given: Referred) -> None:
         """A phone wants to transfer."""
         self._m.lanes.put(given.leg, lambda: self._answer(given))
+
+    async def turn_down(self, wanted: Iterable[WantedLeg], heard: Container[str]) -> None:
+        """After a start: no to every phone whose wish came while nobody listened. It would wait for an answer for ever.
+
+        `heard` are the legs whose wish did reach us. Harmless where nothing is open.
+        """
+        agents = [want.leg for want in wanted if want.role in AGENTS and want.doing != "ringing"]
+        await asyncio.gather(*(self._tell(leg, done=False) for leg in agents if leg not in heard))
 
     async def _answer(self, given: Referred) -> None:
         """Decide within the limit, tell the phone."""
@@ -139,12 +148,17 @@ class Referring:
             return None
         settings = self._settings()
         number = dict(settings.short_codes).get(text, text)
+        if number in settings.emergency_numbers:  # whoever else bears that number
+            return await self._outside(leg, number)
         if seat := self._m.legs.seats.seat_of(number):
             return Asked(Target(TargetKind.SEAT, seat))
         if number in settings.entries:
             return await self._entry(leg, number)
         if await self._direct.is_extension(number):
             return Asked(Target(TargetKind.EXTENSION, number))
+        return await self._outside(leg, number)
+
+    async def _outside(self, leg: Leg, number: str) -> Asked | None:
         way = await asyncio.to_thread(self._dial_plans.route, leg.seat, number)
         if isinstance(way, DialRefused):
             log.info("transfer_number_refused", leg=leg.id, seat=leg.seat, code=way.code)

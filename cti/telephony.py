@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -32,7 +33,7 @@ from acd.core.inputs import (
 from acd.core.model import SECOND, DirectKind, Micros, OfferResult, Party
 from acd.core.reply import Code, Done, Refused, Reply
 from acd.ports import AddressSeen, DialPlans, Engine, EntryPlans, Fenced
-from cti.ari import Ari, AriAddress, AriError, AriHooks, AriLost, Event
+from cti.ari import Ari, AriAddress, AriError, AriHooks, AriLost, Event, path
 from cti.calls import Calls
 from cti.config import AsteriskSettings
 from cti.direct import DirectCalls
@@ -43,6 +44,7 @@ from cti.means import Manager, Means
 from cti.numbers import caller_number
 from cti.outside import Outside
 from cti.reconcile import Reconciler
+from cti.recorders import STORAGE_LIMIT
 from cti.referring import Referring
 from cti.resync import ChannelSeen, Kind, resume
 from cti.sound_watch import SoundWatch
@@ -83,6 +85,8 @@ TOLD_WITHIN: Micros = 60 * SECOND
 
 BUFFER = 100_000
 """Events kept while we bring ourselves into line; a busy Asterisk sends about 10 a call."""
+
+KEYS = re.compile(r"[0-9*#A-D]{1,32}")
 
 UNALLOCATED = 1  # Q.850
 
@@ -170,6 +174,9 @@ class AsteriskTelephony:
         self._heard_at = since or self._engine.now()
         self._deaf_from = self._heard_at - TOLD_WITHIN if since else self._heard_at  # a new log has no past
         self._reconciler.began(max(0, since - TOLD_WITHIN))
+        with contextlib.suppress(OSError):  # where it cannot be made, each recording says so; TimeoutError is one
+            make = partial(self.settings.recordings.mkdir, parents=True, exist_ok=True)
+            await asyncio.wait_for(asyncio.to_thread(make), STORAGE_LIMIT)
         self._tasks = [
             asyncio.create_task(self.ari.run(), name="ari"),
             asyncio.create_task(self._compare_often(), name="reconcile"),
@@ -185,6 +192,7 @@ class AsteriskTelephony:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._calls.recorders.close()
         await self._commands.close()
         await self._inputs.close()
         await self._own_manager.close()
@@ -199,6 +207,15 @@ class AsteriskTelephony:
             self._calls.perform(effects)
         else:
             self._held.extend(effects)
+
+    async def send_keys(self, leg: str, digits: str) -> None:
+        """Tones for a customer's channel, as its keypad would make them: nothing of them is logged or kept.
+
+        Raises ValueError for what is not 1 to 32 of 0-9 * # A-D, AriError or AriLost when Asterisk does not take them.
+        """
+        if not KEYS.fullmatch(digits):
+            raise ValueError("keys: 1 to 32 of 0-9, *, #, A-D")
+        await self.ari.call("POST", path("channels", leg, "dtmf"), None, dtmf=digits)
 
     # --- the connection ------------------------------------------------------------------------------------------
 
@@ -256,6 +273,8 @@ class AsteriskTelephony:
         for given in inputs:
             await self._submit(given, via="reconcile")
         await self._calls.take_up(wanted)
+        heard = (meaning for event in self._buffer or () for meaning in translate(event, self.legs))
+        await self._referring.turn_down(wanted, {one.leg for one in heard if isinstance(one, Referred)})
         self._calls.perform(effects)
         moving = frozenset(
             leg for effect in effects if isinstance(effect, Connect) for leg in (effect.leg, effect.seat_leg)

@@ -19,7 +19,20 @@ from cti.resync import Kind
 from softphone import tones
 from tests.support.asterisk import running_asterisk
 from tests.support.rtpua import RtpUa
-from tests.support.stage import AMY, BOB, CUSTOMER, EVE, MUSIC, Script, Stage, stage, telephone_side, with_phones
+from tests.support.stage import (
+    AMY,
+    BOB,
+    CUSTOMER,
+    EVE,
+    MUSIC,
+    Script,
+    Stage,
+    heard_in,
+    seconds_of,
+    stage,
+    telephone_side,
+    with_phones,
+)
 
 pytestmark = pytest.mark.softphone
 
@@ -346,6 +359,50 @@ async def test_the_next_engine_sets_the_microphones_as_decided(
         await s.hear(**heard)
         assert s.repairs() == {}
         await s.over()
+
+
+async def pause_not_ended(s: Stage) -> None:
+    """Recorded, paused, and the end of the pause decided: the engine dies before that."""
+    s.do(e.StartRecording("i1", s.customer, "i1-r"))
+    await s.told(i.RecordingStarted("i1", "i1-r"))
+    s.do(e.PauseRecording("i1", s.customer, "i1-r", True))
+    await s.telephony._commands.idle()
+    s.script.wants[s.customer] = replace(s.script.wants[s.customer], paused=False, recorded=True)
+
+
+@pytest.mark.asyncio
+async def test_the_next_engine_ends_a_pause(box: AsteriskProcess) -> None:
+    async with begun(box, ("amy",), pause_not_ended) as (s, _), telephone_side(box, s.script) as s.telephony:
+        await s.telephony.compare()
+        await s.telephony._commands.idle()
+        amy = s["amy"].mark()
+        await s["customer"].dtmf("2", s.calls["customer"])
+        await s.told(i.DigitPressed(s.customer, "2"))
+        await s.until(lambda: s["amy"].said("dtmf", amy), "the digit reaches the agent")
+        await asyncio.sleep(2.5)  # sound for the recording
+        await s.over()
+        length = seconds_of(s.recording())
+        assert heard_in(s.recording(), 0, length - 0.9) == {CUSTOMER}
+        assert s.repairs() == {}
+
+
+async def nothing_more(s: Stage) -> None:
+    """As it is."""
+    await s.hear(customer=[AMY], amy=[CUSTOMER])
+
+
+@pytest.mark.asyncio
+async def test_a_phone_that_wanted_to_transfer_while_no_engine_was_there_is_told_no(box: AsteriskProcess) -> None:
+    async with begun(box, ("amy",), nothing_more) as (s, _):
+        call = s.calls["amy"]
+        await s["amy"].transfer("8002", call)
+        await asyncio.sleep(0.3)  # the wish has reached Asterisk; nothing tells of it
+        async with telephone_side(box, s.script) as s.telephony:
+            told = await s["amy"].expect("transfer", call=call, final=True, within=6)
+            assert told["code"] == 603
+            await s.hear(customer=[AMY], amy=[CUSTOMER])
+            assert s.repairs() == {}
+            await s.over()
 
 
 async def _places(s: Stage) -> tuple[set[str], set[frozenset[str]]]:

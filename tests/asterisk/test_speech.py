@@ -150,7 +150,7 @@ async def test_a_message_holds_the_caller_and_neither_prompt_nor_beep(box: Aster
     file = tmp_path / "heard.wav"
     async with switch(box) as s:
         async with caller(s, file) as (phone, call, leg):
-            s.perform(Play(ITEM, leg, f"ringside/said&{BEEP}", "t-7"))
+            s.perform(Play(ITEM, leg, "ringside/said", "t-7"))
             await phone.until_hears(SAID, call=call)
             assert (await s.input(PromptEnded)).played
             s.perform(StartRecording(ITEM, leg, f"{ITEM}-v"))
@@ -224,7 +224,7 @@ async def test_who_waits_is_told_his_place_and_an_agent_may_answer_amid_the_word
 
 
 async def test_who_waited_too_long_leaves_a_message_without_music(box: AsteriskProcess) -> None:
-    to = Destination(Way.VOICEMAIL, "q", f"ringside/said&{BEEP}")
+    to = Destination(Way.VOICEMAIL, "q", "ringside/said")
     server = f"127.0.0.1:{box.settings.sip_port}"
     async with (
         center(box) as c,
