@@ -17,6 +17,7 @@ from acd.core.inputs import (
     WatchLeft,
 )
 from acd.core.model import SECOND, EntryPlan, Route, State, Target, TargetKind, WatchMode
+from acd.core.recording import LONGEST_PAUSE
 from acd.core.shapes import Move
 from acd.ports import DialRefused
 from api.asking import in_pool
@@ -69,6 +70,9 @@ def unwatch(context: Context) -> int:
 
 def pause(context: Context) -> int:
     """Silence is written."""
+    most = LONGEST_PAUSE // SECOND
+    if not 1 <= context.args.seconds <= most:
+        raise CommandFailed(Exit.USAGE, context.words("err.pause_seconds", most=most))
     return command(context, PauseAsked(context.args.item, context.args.seconds * SECOND))
 
 

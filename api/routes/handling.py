@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -24,6 +25,7 @@ from acd.core.inputs import (
     WatchLeft,
 )
 from acd.core.model import SECOND, EntryPlan, Route, Target, TargetKind, WatchMode
+from acd.core.recording import LONGEST_PAUSE
 from acd.core.shapes import Move
 from acd.ports import DialRefused
 from api.asking import in_pool
@@ -33,7 +35,7 @@ from api.errors import ApiError
 from api.gateway import KEYS
 from api.routes.common import Use, Who
 from api.routes.records import RecordOut, record_out
-from api.schemas import Asked, Id, Reply, StatusChoice, seat_with_holdings
+from api.schemas import Asked, Id, Reply, StatusChoice, moment, seat_with_holdings
 from api.services import Services
 from records.consumer import NotOpened, open_record_by
 from records.model import ServiceRecord
@@ -43,7 +45,7 @@ router = APIRouter(tags=["handling"])
 Item = Id
 Dialled = Annotated[str, StringConstraints(min_length=1, max_length=40, pattern=r"^[+0-9*# ()./-]+$")]
 Code = Annotated[str, StringConstraints(max_length=8, pattern=r"^[0-9*#]*$")]
-MOST_PAUSE_S = 3600
+MOST_PAUSE_S = LONGEST_PAUSE // SECOND
 
 
 class MoveAsked(Asked):
@@ -101,6 +103,12 @@ class Taken(BaseModel):
     item: str
     offer: str
     note: str
+
+
+class PauseTaken(Taken):
+    """`resume_at`: then sound is written again by itself."""
+
+    resume_at: datetime | None
 
 
 async def settled_target(
@@ -195,9 +203,10 @@ async def dial(seat: Id, asked: DialAsked, use: Use, who: Who) -> Taken:
 
 
 @router.post("/calls/{item}/pause-recording")
-async def pause_recording(item: Item, use: Use, who: Who, asked: Pause | None = None) -> Taken:
+async def pause_recording(item: Item, use: Use, who: Who, asked: Pause | None = None) -> PauseTaken:
     """Silence is written, and no digit the customer presses is told to anybody, until resumed or the time is over."""
-    return await _do(use, who, PauseAsked(item, (asked or Pause()).seconds * SECOND))
+    done = await _do(use, who, PauseAsked(item, (asked or Pause()).seconds * SECOND))
+    return PauseTaken(**done.model_dump(), resume_at=moment(use.state.timers.get(f"pause:{item}", 0)))
 
 
 @router.post("/calls/{item}/resume-recording")

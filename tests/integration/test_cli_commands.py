@@ -226,6 +226,13 @@ def test_keys_are_looked_at_before_anybody_is_asked(
     told(capsys, "call", "mute", "amy", "i1", "off", code=Exit.AWAY)
 
 
+@pytest.mark.parametrize("seconds", ["0", "1801"])
+def test_a_pause_that_the_core_would_shorten_is_refused(
+    center: Settings, capsys: pytest.CaptureFixture[str], seconds: str
+) -> None:
+    told(capsys, "call", "pause", "i1", "--seconds", seconds, code=Exit.USAGE)
+
+
 def test_a_command_to_an_engine_that_is_away_says_so(
     center: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

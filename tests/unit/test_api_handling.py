@@ -6,7 +6,7 @@ import asyncio
 import io
 import threading
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -247,12 +247,15 @@ async def test_recording_is_paused_and_resumed(api: Api) -> None:
     item = await talking(api)
     recording = api.services.state.items[item].recording
     await api.runtime.submit(i.RecordingStarted(item, recording))
-    assert (await ask(api, "POST", f"/calls/{item}/pause-recording", {"seconds": 60}))[0] == 200
+    status, taken = await ask(api, "POST", f"/calls/{item}/pause-recording", {"seconds": 60})
+    resumes = datetime.fromtimestamp(START / SECOND + 60, UTC)
+    assert (status, datetime.fromisoformat(taken["resume_at"])) == (200, resumes)
     _, about = await ask(api, "GET", f"/calls/{item}/information")
     assert (about["recording"], about["recording_paused"], about["recorded"]) == (recording, True, False)
     assert (await ask(api, "POST", f"/calls/{item}/resume-recording"))[0] == 200
     assert not api.services.state.items[item].paused
-    assert (await ask(api, "POST", f"/calls/{item}/pause-recording", {"seconds": 0}))[0] == 422
+    for seconds, expected in ((0, 422), (1801, 422), (1800, 200)):
+        assert (await ask(api, "POST", f"/calls/{item}/pause-recording", {"seconds": seconds}))[0] == expected
 
 
 async def test_forced_sign_out_and_status(api: Api) -> None:
