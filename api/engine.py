@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from acd.core.codec import plain
 from acd.core.facts import PhoneReached, Recorded, SeatGone, SeatProfileChanged
 from acd.core.model import Micros, SeatProfile, State
+from acd.core.reply import Done
 from acd.ports import Fenced
 from acd.runtime import Runtime
 from api import gateway
@@ -234,11 +235,16 @@ class EngineProcess:
                 given, by, via = gateway.input_from(body)
                 reply = await self.runtime.submit(given, by=by, via=via)
                 return gateway.reply_to(reply, self._seq)
+            case "keys":
+                pressed = await gateway.pressed(body, self.runtime.query, self._telephony.send_keys)
+                told = {name: str(body.get(name, ""))[:100] for name in ("seat", "item", "by", "via")}
+                log.info("keys_pressed", sent=isinstance(pressed, Done), **told)
+                return gateway.reply_to(pressed, self._seq)
             case "stats":
                 return self._stats()
             case "phones":
                 return {"phones": await self._phones()}
-        raise CallFailed("unknown_method", f"the engine knows ping, submit, stats and phones, not {method[:40]}")
+        raise CallFailed("unknown_method", f"the engine knows ping, submit, keys, stats and phones, not {method[:40]}")
 
     async def _phones(self) -> dict[str, dict[str, Any]]:
         try:

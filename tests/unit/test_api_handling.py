@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,12 +16,14 @@ import numpy as np
 import pytest
 import pytest_asyncio
 import soundfile
+import structlog
 from sqlalchemy import insert
 
 from acd.core import inputs as i
 from acd.core.model import SECOND, EntryPlan, OfferResult, Presence, SeatProfile, State, TrunkDef, WatchMode
 from acd.core.shapes import Shape
 from api.auth.permissions import PREFIX, Permission
+from api.engine import EngineProcess
 from api.hours import HoursKeeper
 from api.services import Services
 from directory import changes, service
@@ -28,6 +31,7 @@ from directory.model import EntryPoint, Hours, OutboundCode, Stretch, Trunk, Wee
 from directory.prompts import speaker
 from records.consumer import RecordsConsumer
 from storage import tables
+from storage.bus import CallFailed
 from storage.cursors import catch_up
 from tests.support.api import START, Api, serving
 
@@ -216,6 +220,28 @@ async def test_keys_go_to_the_customer_the_seat_talks_with_and_are_written_nowhe
     assert digits not in str(api.log.rows)
     said = capfd.readouterr()
     assert digits not in said.out + said.err
+
+
+async def test_the_engine_hands_keys_to_the_customer_s_leg(api: Api) -> None:
+    item, sent = await talking(api), list[tuple[str, str]]()
+
+    async def send_keys(leg: str, digits: str) -> None:
+        sent.append((leg, digits))
+
+    engine: Any = SimpleNamespace(runtime=api.runtime, _telephony=SimpleNamespace(send_keys=send_keys), _seq=7)
+    body = {"seat": "amy", "item": item, "digits": "4111#", "by": "token:t", "via": "api"}
+    with structlog.testing.capture_logs() as logs:
+        told = await EngineProcess._handle(engine, "keys", body)
+        refused = await EngineProcess._handle(engine, "keys", body | {"seat": "bob"})
+    assert (told["done"]["item"], told["seq"], refused["refused"]["code"]) == (item, 7, "not_serving")
+    assert sent == [("leg-1", "4111#")]
+    assert [(one["by"], one["seat"], one["sent"]) for one in logs] == [
+        ("token:t", "amy", True),
+        ("token:t", "bob", False),
+    ]
+    assert "4111" not in str(logs)
+    with pytest.raises(CallFailed, match="keys are"):
+        await EngineProcess._handle(engine, "keys", body | {"digits": "1&2"})
 
 
 async def test_a_supervisor_watches_and_is_audited(api: Api) -> None:
