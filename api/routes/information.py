@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from acd.core.model import Phase, State, WorkItem
+from acd.core.model import Phase, State, WatchMode, WorkItem
 from acd.core.shapes import PLACES, Place
 from api.errors import ApiError
 from api.routes.common import Use
@@ -23,6 +23,15 @@ from records.model import Interaction, MarkKind
 router = APIRouter(prefix="/calls", tags=["calls"])
 
 
+WATCHER_PLACES: Mapping[WatchMode, str] = {
+    WatchMode.LISTEN: "listen",
+    WatchMode.WHISPER: Place.COACH.value,
+    WatchMode.JOIN: Place.BRIDGE.value,
+    WatchMode.TAKE_OVER: Place.BRIDGE.value,
+}
+"""Where a supervisor is by who hears him, once his phone has answered."""
+
+
 class KeyPressed(BaseModel):
     """A menu the caller went through, and the key he pressed; "" for none."""
 
@@ -32,7 +41,8 @@ class KeyPressed(BaseModel):
 
 
 class PartyOut(BaseModel):
-    """Somebody of the conversation. `place` is bridge, hold, ringing or coach; `mode` is a supervisor's."""
+    """Somebody of the conversation. `place` is bridge, hold, ringing or coach, for a supervisor bridge (all hear him),
+    listen (nobody), coach (the agent alone) or ringing; `mode` is a supervisor's."""
 
     who: str
     seat: str
@@ -193,7 +203,7 @@ def parties(state: State, item: WorkItem) -> Iterator[PartyOut]:
         yield PartyOut(
             who="supervisor",
             seat=watcher.seat,
-            place="bridge" if watcher.answered_at else "ringing",
+            place=WATCHER_PLACES[watcher.mode] if watcher.answered_at else Place.RINGING.value,
             since=moment(watcher.since),
             mode=watcher.mode.value,
         )
