@@ -125,6 +125,7 @@ async def test_a_listening_supervisor_is_not_opened_by_the_seats_switch(tmp_path
 async def test_a_seat_that_went_elsewhere_is_not_fetched_back_by_a_late_connect(tmp_path: Path) -> None:
     s = side(tmp_path)
     s.means.legs.known("c1", Role.CUSTOMER, "i1")
+    s.ari.bridges["o2-b"] = set()  # the seat is there before the Connect has made its bridge
     s.calls.perform([Connect("i1", "amy", "c1", "o1", "o1-b"), Join("i1", "o1", "o2-b")])
     await s.means.lanes.idle()
     assert s.ari.bridges == {"o1-b": {"c1"}, "o2-b": {"o1"}}
