@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
-from acd.core.model import Kind
+from acd.core.model import SECOND, Kind
 from api.errors import ApiError
 from api.routes.common import Use
 from api.routes.records import RecordOut, record_out
@@ -34,7 +34,9 @@ class NoRecordOut(BaseModel):
 
 
 class CallOut(BaseModel):
-    """One contact. Either `record` is the id of its service record, or `no_record` tells why there is none."""
+    """One contact. Either `record` is the id of its service record, or `no_record` tells why there is none. `origin` is
+    the contact that a callback or a message comes from, `prefix` the outbound code dialled, `last_agent` who served the
+    customer before, `left_at` when he went while others still talked; `sip` and `q850` tell how it ended."""
 
     id: str
     kind: str
@@ -54,6 +56,14 @@ class CallOut(BaseModel):
     exact: bool
     offers: int
     recording: str
+    origin: str
+    trunk: str
+    prefix: str
+    priority: int
+    last_agent: str
+    left_at: datetime | None
+    sip: int
+    q850: int
     record: str
     no_record: NoRecordOut | None
 
@@ -79,9 +89,12 @@ class SegmentOut(BaseModel):
 
 
 class HandlingOut(BaseModel):
-    """A seat's part, wrap-up included."""
+    """A seat's part, wrap-up included. `role` is how it came in; `met_at` is when it was first with the customer,
+    `owned_at` when the contact became its own. The seconds are those of closed stretches; `how` it ended, "" with the
+    conversation."""
 
     seat: str
+    role: str
     queue: str
     accepted_at: datetime | None
     media_up_at: datetime | None
@@ -90,6 +103,12 @@ class HandlingOut(BaseModel):
     wrap_up_at: datetime | None
     wrap_up_ended_at: datetime | None
     wrap_up_how: str
+    met_at: datetime | None
+    owned_at: datetime | None
+    talk_seconds: float
+    hold_seconds: float
+    consult_seconds: float
+    how: str
 
 
 class CallDetailOut(CallOut):
@@ -193,6 +212,14 @@ def _call(view: CallView, language: str) -> CallOut:
         exact=item.exact,
         offers=item.offers,
         recording=item.recording,
+        origin=item.origin,
+        trunk=item.trunk,
+        prefix=item.prefix,
+        priority=item.priority,
+        last_agent=item.last_seat,
+        left_at=moment(item.left_at),
+        sip=item.sip,
+        q850=item.q850,
         record=view.explanation.record,
         no_record=NoRecordOut(code=reason.value, say=view.explanation.say(language)) if reason else None,
     )
@@ -222,4 +249,11 @@ def _handling(given: Handling) -> HandlingOut:
         wrap_up_at=moment(given.wrap_up_at),
         wrap_up_ended_at=moment(given.wrap_up_ended_at),
         wrap_up_how=given.wrap_up_how,
+        role=given.role,
+        met_at=moment(given.met_at),
+        owned_at=moment(given.owned_at),
+        talk_seconds=given.talk / SECOND,
+        hold_seconds=given.hold / SECOND,
+        consult_seconds=given.consult / SECOND,
+        how=given.how,
     )
