@@ -124,6 +124,11 @@ def test_extensions_are_added_given_and_taken_back(center: Settings, capsys: pyt
     first = told(capsys, "extension", "add", "8100").strip()
     assert re.fullmatch(r"[A-Za-z0-9]{20}", first)
     told(capsys, "extension", "add", "8100", code=Exit.REFUSED)
+    told(capsys, "extension", "add", "110", code=Exit.REFUSED)
+    assert told(capsys, "extension", "move", "8100", "agent-8001").strip() == first, "nobody had it before"
+    assert told(capsys, "extension", "move", "8100", "agent-8002").strip() != first
+    told(capsys, "extension", "move", "8001", "agent-8001")
+    told(capsys, "extension", "move", "8002", "agent-8002")
     told(capsys, "extension", "assign", "8001", "agent-8002", code=Exit.REFUSED)
     told(capsys, "extension", "release", "8001")
     told(capsys, "extension", "assign", "8001", "agent-8002")
