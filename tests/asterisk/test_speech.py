@@ -17,6 +17,7 @@ from acd.core.effects import Announce, AnswerLeg, HangUpLeg, HoldMusic, Join, Pl
 from acd.core.inputs import (
     CallEntered,
     LegArrived,
+    MediumDefined,
     PartyLeft,
     PromptEnded,
     QueueDefined,
@@ -32,6 +33,7 @@ from softphone import tones
 from softphone.process import PhoneProcess
 from tests.support.asterisk import running_asterisk, soon
 from tests.support.center import center, until
+from tests.support.led import MESSAGES
 from tests.support.switch import PASSWORD, Switch, switch
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.softphone]
@@ -232,6 +234,7 @@ async def test_who_waited_too_long_leaves_a_message_without_music(box: AsteriskP
             "0912345678", server=server, register=False, tone=CALLER, listen=True, tones=TONES
         ) as phone,
     ):
+        await c.runtime.submit(MediumDefined(MESSAGES))
         await c.runtime.submit(QueueDefined(QueueDef("q", "Q", max_wait=SECOND, overflow=to)))
         call = await phone.call("81")
         await phone.until_hears(MUSIC, call=call)
