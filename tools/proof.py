@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-from tools import proof_core, proof_differences, proof_kill, proof_log, proof_shapes
+from tools import proof_core, proof_differences, proof_kill, proof_log, proof_shapes, proof_z
 from tools.figures import Row, report
 from tools.say import ROOT, say
 
@@ -33,6 +33,7 @@ PROOFS: Mapping[str, Callable[[], list[Row]]] = {
     "differences": proof_differences.proof,
     "tests": proof_tests,
     "shapes": proof_shapes.proof,
+    "z": proof_z.proof,
     "kill": proof_kill.proof,
 }
 """In the order they run: what takes longest comes last."""

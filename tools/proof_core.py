@@ -15,19 +15,19 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from acd import why
 from acd.core import codec
 from acd.core import inputs as i
-from acd.core.model import SECOND
+from acd.core.model import SECOND, Phase
+from acd.core.shapes import Shape
 from tests.support import rules
 from tests.support.choose import Choose, Seeded, pick, seldom
 from tests.support.table import (
     ITEM_KINDS,
-    RARE,
     ROWS,
     SHAPE_KINDS,
     UNREACHABLE,
@@ -92,13 +92,20 @@ MADE = {
     "TalkTimerDue": "TimerDue",
 }
 """What the makers that are no kinds of input make."""
+SELDOM = frozenset(
+    {Shape.SWAPPED, Shape.THREE_WAY, Shape.COACHED, Shape.PRIVATE, Shape.BLIND}
+    | {Phase.DIALLING, Phase.SAYING, Phase.VOICEMAIL}
+)
+"""Few contacts come there, and not for long: while one is there, it is what is steered to."""
 FREE_WEIGHTS = weighted(rules.ABOUT_NEITHER)
 
 
 def next_input(world: World, choose: Choose, counts: Counter[Cell]) -> i.Input | None:
-    """Something that may happen now; a third of them is steered to what was met least."""
+    """Something that may happen now; a third of them is steered to what was met least, and more while somebody is
+    where few come."""
     lot = choose.below(100)
-    if lot < 35 and (steered := _least_met(world, choose, counts)) is not None:
+    few = [one.id for one in world.state.items.values() if one.shape in SELDOM or one.phase in SELDOM]
+    if lot < (80 if few else 35) and (steered := _least_met(world, choose, counts, few)) is not None:
         return steered
     if lot < 60:
         return rules.ABOUT_NEITHER[pick(choose, FREE_WEIGHTS)][0](world, choose)
@@ -107,8 +114,9 @@ def next_input(world: World, choose: Choose, counts: Counter[Cell]) -> i.Input |
     return rules.ABOUT_ITEMS[pick(choose, ITEM_WEIGHTS)][0](world, choose, rules.subject_item(world, choose))
 
 
-def _least_met(world: World, choose: Choose, counts: Counter[Cell]) -> i.Input | None:
-    """Of some pairs (subject, kind) that are possible now, the one whose cell was met least, if not yet enough."""
+def _least_met(world: World, choose: Choose, counts: Counter[Cell], few: Sequence[str]) -> i.Input | None:
+    """Of some pairs (subject, kind) that are possible now, the one whose cell was met least, if not yet enough. `few`:
+    contacts where few come."""
     best: tuple[int, str, str] | None = None
     for _ in range(8):
         if seldom(choose, 50):
@@ -119,7 +127,7 @@ def _least_met(world: World, choose: Choose, counts: Counter[Cell]) -> i.Input |
             other = f"text {known.text.seen}" if known else "any"
             found = (min(counts[row, kind], counts[other, kind]), seat, kind)
         else:
-            item = rules.subject_item(world, choose)
+            item = pick(choose, few) if few and seldom(choose, 60) else rules.subject_item(world, choose)
             kind = pick(choose, ITEM_MAKERS)
             found = (_met(world, counts, item, MADE.get(kind, kind)), item, kind)
         best = found if best is None or found < best else best
@@ -135,7 +143,7 @@ def _met(world: World, counts: Counter[Cell], item: str, kind: str) -> int:
     known = world.state.items.get(item)
     cells_ = [(item_row(world.state, item), kind)] if kind in ITEM_KINDS else []
     cells_ += [(shape_row(known), kind)] if known is not None and kind in SHAPE_KINDS else []
-    wanted = [counts[cell] for cell in cells_ if cell not in UNREACHABLE and cell not in RARE]
+    wanted = [counts[cell] for cell in cells_ if cell not in UNREACHABLE]
     return min(wanted, default=ENOUGH)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from acd.core import inputs as i
 from acd.core import model as m
 from acd.core.model import SECOND
-from acd.core.shapes import MOVES, Move
+from acd.core.shapes import MOVES, Move, Shape
 from tests.support.choose import Choose, pick, seldom
 from tests.support.world import World
 
@@ -260,9 +260,9 @@ def _talk_goes_on(world: World, choose: Choose, item: m.WorkItem) -> i.Input | N
     if ringing:
         return i.OfferAnswered(ringing[0])
     fitting = [step for shape, step in MOVES if shape is item.shape]
-    if fitting and seldom(choose, 60):
-        return i.MoveMade(item.seat, item.id, pick(choose, fitting))
     free = [name for name, seat in world.state.seats.items() if seat.signed_in_at and not seat.handlings]
-    if free and item.seat:
+    if free and item.shape in (Shape.TALK, Shape.HELD) and seldom(choose, 75):  # else most would hold and resume
         return i.ConsultAsked(item.seat, item.id, m.Target(m.TargetKind.SEAT, pick(choose, free)))
+    if fitting:
+        return i.MoveMade(item.seat, item.id, pick(choose, fitting))
     return None

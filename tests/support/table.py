@@ -144,28 +144,24 @@ UNREACHABLE_ROWS: Mapping[str, str] = {
 }
 """Rows that nothing reaches, with the reason."""
 
-NO_KEY = "text and virtual items, which have a key, go straight into their queue"
-NO_OFFER = "an item is never offered before its queue"
 NO_PHONE = "no seat's phone is in it"
-NO_PARKING = "only calls are parked, by the dialplan's plain queue, and they have no key"
 UNREACHABLE: Mapping[Cell, str] = {
-    ("item entered", "ItemArrived"): NO_KEY,
-    ("item greeting", "ItemArrived"): NO_KEY,
-    ("item menu", "ItemArrived"): NO_KEY,
-    ("item parked", "ItemArrived"): NO_PARKING,
-    **{
-        (f"item {phase}", kind): NO_OFFER
-        for phase in (m.Phase.ENTERED, m.Phase.GREETING, m.Phase.MENU)
-        for kind in ("RingSeen", "OfferAnswered", "OfferRefused")
-    },
-    **{(f"shape {shape}", "PhonesJoined"): NO_PHONE for shape in (Shape.NONE, Shape.BLIND, Shape.HANDED_OVER)},
+    (f"shape {shape}", "PhonesJoined"): NO_PHONE for shape in (Shape.BLIND, Shape.HANDED_OVER)
 }
 """Cells that nothing reaches, with the reason."""
 
 
 KEYED = "the one call with a key is a called-back customer who is led on from there"
-RARE: Mapping[Cell, str] = {(f"item {phase}", "ItemArrived"): KEYED for phase in ("saying", "voicemail")}
-"""Cells that may be met, and need not be."""
+LED_BACK = "only who was offered before, and then led back to there, has an offer that anybody may still speak of"
+RARE: Mapping[Cell, str] = {
+    **{(f"item {phase}", "ItemArrived"): KEYED for phase in ("greeting", "menu", "saying", "voicemail")},
+    **{
+        (f"item {phase}", kind): LED_BACK
+        for phase in ("greeting", "menu", "saying", "voicemail")
+        for kind in ("RingSeen", "OfferAnswered", "OfferRefused")
+    },
+}
+"""Cells that may be met, and need not be often: the way there is long."""
 
 
 def text_table(counts: Counter[Cell]) -> list[str]:

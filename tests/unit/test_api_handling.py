@@ -255,6 +255,7 @@ async def test_a_supervisor_watches_and_is_audited(api: Api) -> None:
     row = next(one for one in api.log.rows if one.kind == "WatchStarted")
     assert (row.by, row.via) == (by, via)
     await api.runtime.submit(i.OfferAnswered(watcher.leg))
+    about: dict[str, Any] = {}
     for mode, place in (("listen", "listen"), ("join", "bridge"), ("whisper", "coach")):
         assert (await ask(api, "POST", f"/calls/{item}/watch", {"seat": "boss", "mode": mode}))[0] == 200
         _, about = await ask(api, "GET", f"/calls/{item}/information")

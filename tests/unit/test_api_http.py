@@ -289,7 +289,12 @@ async def test_a_large_body_is_read_from_nobody_who_may_not_send_it(api: Api, pa
 
     usual = path.startswith("/seats")
     wrong = api.token(Permission.SEATS_READ)
-    senders = ({}, {"Authorization": "Bearer rs_0123"}, {"Authorization": "Basic eA=="}, wrong)
+    senders: tuple[dict[str, str], ...] = (
+        {},
+        {"Authorization": "Bearer rs_0123"},
+        {"Authorization": "Basic eA=="},
+        wrong,
+    )
     for headers, expected in zip(senders, (401, 401, 401, 403), strict=True):
         taken = 0
         answer = await api.http.post(PREFIX + path, headers=headers, content=pieces())
