@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from acd.core.effects import WantedLeg
+from acd.core.effects import AnswerLeg, WantedLeg
 from acd.core.inputs import (
     DirectCallEnded,
     DirectCallStarted,
@@ -189,6 +189,8 @@ class Reconciler:
                 entry = seen.words[1] if len(seen.words) > 1 else ""
                 item = want.item if want is not None else ""
                 self._note(CallerCame(seen.id, entry, seen.number, seen.caller_name, item))
+            case Kind.NOT_ANSWERED if want is not None:
+                self._calls.perform((AnswerLeg(want.item, want.leg),))
             case Kind.MISSING_RECORDING if want is not None:
                 self._calls.recorders.again(want)
 

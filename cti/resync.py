@@ -37,7 +37,7 @@ from cti.translate import extension_of, id_of, part_of, text_of, variable_of, wo
 
 
 class Kind(StrEnum):
-    """The differences: eight of calls, two of conversations, and the one that only sound shows."""
+    """The differences: nine of calls, two of conversations, and the one that only sound shows."""
 
     CHANNEL_GONE = "channel_gone"
     GHOST_CHANNEL = "ghost_channel"
@@ -46,6 +46,7 @@ class Kind(StrEnum):
     CONTACT_GONE = "contact_gone"
     TWO_CHANNELS_FOR_ONE_OFFER = "two_channels_for_one_offer"
     UNKNOWN_WAITING_CALLER = "unknown_waiting_caller"
+    NOT_ANSWERED = "not_answered"
     MISSING_RECORDING = "missing_recording"
     NOT_ON_HOLD = "not_on_hold"
     NOT_COACHING = "not_coaching"
@@ -199,6 +200,11 @@ def compare(
         for want in calm
         if want.doing == "arriving" and want.leg in by_id and by_id[want.leg].ours
     ]
+    unanswered = [
+        Difference(Kind.NOT_ANSWERED, want.leg, want)
+        for want in calm
+        if want.role == "customer" and want.doing in SERVED and want.leg in by_id and by_id[want.leg].state == RINGS_IN
+    ]
     held = in_music(bridges)
     misplaced = [
         Difference(kind, want.leg, want, by_id[want.leg])
@@ -223,7 +229,13 @@ def compare(
         for contact in contacts
         if contact.reachable != contact.believed
     ]
-    return [*gone, *stuck, *misplaced, *silent, *strangers, *phones]
+    return [*gone, *stuck, *unanswered, *misplaced, *silent, *strangers, *phones]
+
+
+SERVED = frozenset({"prompt", "waiting", "talking", "held", "voicemail"})
+"""What is done with a caller who was answered first."""
+RINGS_IN = "Ring"
+"""The state of a channel whose caller still waits for our answer."""
 
 
 def is_recorded(want: WantedLeg) -> bool:

@@ -79,6 +79,18 @@ async def test_a_held_party_who_fell_out_of_his_music(
 
 
 @pytest.mark.asyncio
+async def test_a_caller_whose_answer_was_lost(
+    box: AsteriskProcess, record_property: Callable[[str, object], None]
+) -> None:
+    async with stage(box, "amy") as s:
+        began = time.monotonic()
+        call = s.calls["customer"] = await s["customer"].call("81")
+        answered = s["customer"].expect("answered", within=HEALED_WITHIN_S + 1, call=call)
+        await asyncio.gather(answered, healed(s, Kind.NOT_ANSWERED, began, record_property))
+        await s.over()
+
+
+@pytest.mark.asyncio
 async def test_a_coach_whose_snoop_is_gone(
     box: AsteriskProcess, record_property: Callable[[str, object], None]
 ) -> None:

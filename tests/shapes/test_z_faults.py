@@ -247,6 +247,7 @@ async def test_z08_dispatch_never_dies_silently_of_a_performer(
         ring = await c.rings(SEATS[other])
         ring.answer()
         await c.fact(f.MediaUp, limit_s=RIGHT_S)
+        await asyncio.wait_for(caller.answered.wait(), RIGHT_S)  # his AnswerLeg was lost with the ring's
         assert broken == ["RingSeat", "Connect"]
         caller.hang_up()
         handled = await c.fact(f.HandlingEnded)

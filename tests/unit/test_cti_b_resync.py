@@ -96,6 +96,16 @@ def test_bridge_without_member() -> None:
     assert differences(bridges=()) == [(Kind.BRIDGE_WITHOUT_MEMBER, "c1"), (Kind.BRIDGE_WITHOUT_MEMBER, "o1")]
 
 
+def test_a_caller_who_was_never_answered() -> None:
+    """He is with an agent, and his own network still rings: the answer was lost on its way."""
+    ringing = replace(CALLER, state="Ring")
+    assert differences(channels=(ringing, AGENT)) == [(Kind.NOT_ANSWERED, "c1")]
+    arriving = replace(CUSTOMER, doing="arriving", bridge="", recording="")
+    assert differences((arriving,), (ringing,), (), (), ()) == [(Kind.UNKNOWN_WAITING_CALLER, "c1")]
+    called = replace(AGENT, state="Ringing")
+    assert differences((CUSTOMER, replace(SEAT, doing="ringing", bridge="")), (CALLER, called)) == []
+
+
 def test_a_bridge_that_was_made_again_counts_as_the_same() -> None:
     row = {"id": "o1-b~17", "bridge_type": "mixing", "creator": "Stasis", "channels": ["c1", "o1"]}
     assert differences(bridges=bridges_seen([row])) == []
