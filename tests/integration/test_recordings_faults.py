@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,24 +23,10 @@ from recordings.seal import Damaged
 from recordings.search import Wanted
 from recordings.verify import Wrong
 from storage import tables
-from storage.migrations import migrate
 from storage.settings import Settings, load_secrets
-from tests.support.recordings import Tape, conversation, noise, raw_bytes, stereo, taping
+from tests.support.recordings import Tape, conversation, noise, raw_bytes, stereo
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("files")
-    migrate(Settings(data_dir=folder))
-    return folder
-
-
-@pytest.fixture
-def tape(migrated: Path, tmp_path: Path) -> Iterator[Tape]:
-    with taping(migrated, tmp_path) as made:
-        yield made
 
 
 # --- full, away, slow --------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +18,7 @@ from recordings.keeper import SWEEP_EVERY
 from recordings.model import Problem, State
 from recordings.search import Wanted
 from storage import tables
-from storage.migrations import migrate
-from storage.settings import Settings
 from tests.support.recordings import Tape, conversation, noise, raw_bytes, silence, stereo, taping, tone
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("files")
-    migrate(Settings(data_dir=folder))
-    return folder
-
-
-@pytest.fixture
-def tape(migrated: Path, tmp_path: Path) -> Iterator[Tape]:
-    with taping(migrated, tmp_path) as made:
-        yield made
 
 
 def checks_of(tape: Tape, recording: str) -> str:
