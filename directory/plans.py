@@ -111,11 +111,11 @@ class DirectoryPlans:
         at = self._now()
         raw, e164 = printable(seen.caller.raw, RAW_LENGTH), printable(seen.caller.e164, RAW_LENGTH)
         with self._database.read() as session:
-            given = self._snapshot(session)
+            found = callers.find_caller(session, PHONE, raw, e164, at)
+            given = self._snapshot(session, found.revision)
             entry = given.entry(seen.entry)
             if entry is None:
                 return None
-            found = callers.find_caller(session, PHONE, raw, e164, at)
         known = CallerKnown(
             address=found.address or KnownAddress(""),
             number=e164,
@@ -158,7 +158,7 @@ class DirectoryPlans:
         """The plan for somebody whose address is known already (a transfer); None without that entry point."""
         at = self._now()
         with self._database.read() as session:
-            given = self._snapshot(session)
+            given = self._snapshot(session, read_revision(session))
             entry = given.entry(entry_id)
             if entry is None:
                 return None
@@ -182,8 +182,7 @@ class DirectoryPlans:
             trunk=trunk,
         )
 
-    def _snapshot(self, session: Session) -> Snapshot:
-        revision = read_revision(session)
+    def _snapshot(self, session: Session, revision: int) -> Snapshot:
         with self._lock:
             if self._cached.revision != revision:
                 self._cached = read_snapshot(session)

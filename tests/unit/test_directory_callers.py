@@ -18,7 +18,7 @@ from acd.core.reply import Done
 from acd.ports import AddressSeen, CallerNumber
 from directory import callers, changes, service
 from directory.callers import AGENT_TERM
-from directory.definitions import DirectoryConfiguration, DirectoryError, read_snapshot
+from directory.definitions import DirectoryConfiguration, DirectoryError, read_revision, read_snapshot
 from directory.dry_run import Step, who_serves
 from directory.model import EntryPoint, Hours, Stretch, WeekDay
 from directory.plans import CallerKnown, DirectoryPlans, KnownAddress
@@ -138,6 +138,7 @@ def test_one_statement_finds_what_the_single_ones_do(database: Database, raw: st
             callers.last_seat(session, known),
             callers.is_blocked(session, known, e164, at),
             callers.vip_priority(session, known, e164),
+            read_revision(session),
         )
 
 
