@@ -91,7 +91,11 @@ class Calls:
 
     def _answer(self, effect: AnswerLeg) -> tuple[str, Work]:
         self._m.legs.known(effect.leg, Role.CUSTOMER, effect.item)
-        return effect.leg, lambda: carried_out(self._m.ari, effect.leg, "POST", path("channels", effect.leg, "answer"))
+        return effect.leg, lambda: self._answer_now(effect)
+
+    async def _answer_now(self, effect: AnswerLeg) -> None:
+        await self.conversations.first_rings.give_way(effect.leg)
+        await carried_out(self._m.ari, effect.leg, "POST", path("channels", effect.leg, "answer"))
 
     def _play(self, effect: Play | Gather) -> tuple[str, Work]:
         self._m.legs.known(effect.leg, Role.CUSTOMER, effect.item)
@@ -192,9 +196,16 @@ class Calls:
     def _ring(self, effect: RingSeat) -> tuple[str, Work]:
         role = Role.SEAT if effect.seat else Role.OTHER
         self._m.legs.known(effect.offer, role, effect.item, effect.seat, effect.extension)
+        self.conversations.first_rings.rings(effect.leg)
         return effect.offer, lambda: self._ring_now(effect)
 
     async def _ring_now(self, effect: RingSeat) -> None:
+        try:
+            await self._dial_or_refuse(effect)
+        finally:
+            self.conversations.first_rings.dialled(effect.leg)
+
+    async def _dial_or_refuse(self, effect: RingSeat) -> None:
         leg = self._m.legs.get(effect.offer)
         if leg is None or leg.withdrawn:
             return

@@ -13,6 +13,7 @@ from acd.core.reply import Done
 from acd.core.shapes import Move
 from cti.ari import AriError, AriLost, path
 from cti.commands import quietly
+from cti.first_ring import Beginning, FirstRings
 from cti.lanes import Work
 from cti.legs import Join as Together
 from cti.legs import Role
@@ -33,6 +34,7 @@ class Conversations:
     def __init__(self, means: Means, places: Places, recorders: Recorders) -> None:
         self._m, self._places, self._recorders = means, places, recorders
         self.tones = RingBacks(means)
+        self.first_rings = FirstRings()
         self.rows: Rows = {
             Connect: self._connect,
             Join: self._join,
@@ -53,6 +55,7 @@ class Conversations:
         self._m.legs.known(effect.seat_leg, Role.SEAT, effect.item, effect.seat)
         self._m.legs.change(effect.seat_leg, answered=True)
         self._m.legs.join(Together(effect.bridge, effect.item, effect.seat, legs))
+        self.first_rings.joined(effect.leg)
         return legs[0], lambda: self._connect_now(effect, legs)
 
     async def _connect_now(self, effect: Connect, legs: tuple[str, ...]) -> None:
@@ -161,12 +164,15 @@ class Conversations:
     def _hold_music(self, effect: HoldMusic) -> tuple[str, Work]:
         self._m.legs.known(effect.leg, Role.CUSTOMER, effect.item)
         self._m.legs.part(effect.leg)
-        return effect.leg, lambda: self._wait_now(effect)
+        beginning = self.first_rings.begins(effect.leg)
+        return effect.leg, lambda: self._wait_now(effect, beginning)
 
-    async def _wait_now(self, effect: HoldMusic) -> None:
+    async def _wait_now(self, effect: HoldMusic, beginning: Beginning) -> None:
         """He waits in a queue, for the first time or again: his seat was lost, a transfer failed."""
+        await beginning.music()
+        self.first_rings.over(effect.leg, beginning)
         leg = self._m.legs.get(effect.leg)
-        if leg is None:
+        if leg is None or leg.bridge:  # he is joined with somebody next
             return
         if not leg.waiting:
             await self._places.mark_waiting(leg.id, leg.order or self._m.now())

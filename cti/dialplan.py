@@ -3,9 +3,9 @@
 A caller's way: `entry` asks FastAGI once (which plans the call and names its item), then hands the channel to the app
 in Stasis. Wherever that is not to be had, he ends in `fallback`: a plain queue of the seats that were Ready last, whose
 members live in astdb, so they are there when every process of ours is dead. Everybody who is not yet talking bears
-RINGSIDE_WAITING, the order in which cti.rescue takes them (microseconds UTC; the app overwrites it with the queue's
-own order and empties it when he talks). The marks RINGSIDE_FALLBACK and RINGSIDE_SERVED in the CEL tell a later
-takeover what happened meanwhile.
+RINGSIDE_WAITING, the order in which cti.rescue takes them (microseconds UTC; the app empties it when he talks, and sets
+it again when he waits once more). The marks RINGSIDE_FALLBACK and RINGSIDE_SERVED in the CEL tell a later takeover what
+happened meanwhile.
 
 What a caller can choose (the number dialled) is filtered to digits, * and # before it is used in an application, and
 no pattern matches `h`, `s` or another name.
@@ -107,7 +107,7 @@ def entry(given: AsteriskSettings) -> str:
                 TRANSFERS_OURS,  # our own phones may dial entry numbers, too
                 WITHHELD,
                 f"Set({ENTRY_VARIABLE}={number})",
-                f"Set({WAITING_VARIABLE}=${{EPOCH}}000000)",
+                f"Set({WAITING_VARIABLE}=${{STRFTIME(,,%s%6q)}})",
                 f"AGI({given.agi_url},${{{TRUNK_VARIABLE}}},${{{DID_VARIABLE}}})",
                 f'GotoIf($["${{{REFUSED_VARIABLE}}}" != ""]?refused)',
                 "Set(TRIES=0)",

@@ -405,7 +405,10 @@ class AsteriskTelephony:
             return
         came = self._engine.now()
         self.legs.change(note.leg, order=came)
-        await self._calls.places.mark_waiting(note.leg, came)
+        if note.item:  # the dialplan marked him as waiting when it let us plan his call
+            self.legs.change(note.leg, waiting=True)
+        else:
+            await self._calls.places.mark_waiting(note.leg, came)
         if note.leg in self._reconciler.away:  # he was with us before: the fall-back gave him back
             self._reconciler.away.discard(note.leg)
             await self._continue(note.leg)

@@ -137,9 +137,9 @@ class Side:
     given: list[Input]
 
 
-def side(folder: Path, refuses: Callable[[str], int] = lambda _: 0) -> Side:
+def side(folder: Path, refuses: Callable[[str], int] = lambda _: 0, kind: type[FakeAri] = FakeAri) -> Side:
     """A telephone side; `refuses` as in FakeAri."""
-    ari = FakeAri(refuses)
+    ari = kind(refuses)
     manager = FakeManager()
     given: list[Input] = []
 
