@@ -19,6 +19,7 @@ from api.routes import (
     handling,
     health,
     information,
+    lines,
     lists,
     prompts,
     queues,
@@ -40,6 +41,7 @@ NOUNS = (
     records,
     recordings,
     extensions,
+    lines,
     sip_codes,
     configuration,
     prompts,
@@ -74,7 +76,7 @@ def make_app(services: Services, lifespan: Lifespan = _nothing) -> FastAPI:
     app = FastAPI(
         title="Ringside",
         version=VERSION,
-        summary="Seats, queues, calls, records, recordings and extensions of a contact center.",
+        summary="Seats, queues, calls, records, recordings, extensions and lines of a contact center.",
         openapi_url=f"{PREFIX}/openapi.json",
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,

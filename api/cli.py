@@ -160,6 +160,8 @@ def parser(say: Words) -> argparse.ArgumentParser:
     one = add(extension, "release", "cmd.extension.release", _later("extensions", "release"))
     one.add_argument("number")
 
+    add(nouns, "lines", "cmd.lines", _later("lines", "run"))
+
     _recordings(group("recordings", "cmd.recordings"), add, say)
 
     config = group("config", "cmd.config")

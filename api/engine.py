@@ -48,6 +48,7 @@ from cti.provisioning import (
     registered_phones,
 )
 from cti.telephony import AsteriskTelephony
+from cti.trunks import states as line_states
 from directory.definitions import DirectoryConfiguration
 from directory.dialling import DirectoryDialPlans
 from directory.plans import DirectoryPlans
@@ -137,6 +138,11 @@ def ready_members(state: State) -> dict[str, str]:
         if seat.signed_in_at and seat.profile.extension and status is not None and status.auto_offer:
             members[seat.profile.id] = seat.profile.extension
     return members
+
+
+def lines_in_use(state: State) -> dict[str, dict[str, int]]:
+    """Line -> its calls of this moment, in and out together, and how many it may have at once (0 = no limit)."""
+    return {trunk.id: {"calls": state.lines.get(trunk.id, 0), "cap": trunk.cap} for trunk in state.trunks.values()}
 
 
 class EngineProcess:
@@ -244,7 +250,11 @@ class EngineProcess:
                 return self._stats()
             case "phones":
                 return {"phones": await self._phones()}
-        raise CallFailed("unknown_method", f"the engine knows ping, submit, keys, stats and phones, not {method[:40]}")
+            case "lines":
+                return {"lines": await self._lines()}
+        raise CallFailed(
+            "unknown_method", f"the engine knows ping, submit, keys, stats, phones and lines, not {method[:40]}"
+        )
 
     async def _phones(self) -> dict[str, dict[str, Any]]:
         try:
@@ -253,6 +263,15 @@ class EngineProcess:
         except (AmiGone, AmiError, OSError) as error:
             raise CallFailed("asterisk_away", "Asterisk does not answer; the phones' state is not known") from error
         return {number: plain(state) for number, state in found.items()}
+
+    async def _lines(self) -> dict[str, dict[str, Any]]:
+        try:
+            async with Ami(self._asterisk) as ami:
+                found = await line_states(ami, self._part.trunks)
+        except (AmiGone, AmiError, OSError) as error:
+            raise CallFailed("asterisk_away", "Asterisk does not answer; the lines' state is not known") from error
+        use = await self.runtime.query(lines_in_use)
+        return {name: plain(state) | {"usable": state.usable} | use.get(name, {}) for name, state in found.items()}
 
     def _stats(self) -> dict[str, Any]:
         counters = self.runtime.counters

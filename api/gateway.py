@@ -5,6 +5,7 @@ ping    {}                     ->  {pid, seq}
 keys    {seat, item, digits, by, via}  ->  as submit: digits into the conversation, as tones
 stats   {}                     ->  figures of the engine, see api.engine
 phones  {}                     ->  {phones: {extension: state}}, as Asterisk has them now
+lines   {}                     ->  {lines: {line: state, usable, calls, cap}}, likewise
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from acd.core.inputs import (
 from acd.core.model import State
 from acd.core.reply import Code, Done, Refused, Reply
 from acd.core.shapes import PLACES, Place
-from storage.bus import CallFailed
+from storage.bus import CallFailed, EngineAway
 
 CALL_LIMIT_S = 5.0
 KEYS = re.compile("[0-9A-D*#]{1,32}")
@@ -97,6 +98,16 @@ async def submit(caller: Caller, given: Input, *, by: str, via: str) -> Answer:
     body = {"kind": kind_of(given), "body": dump(given), "by": by, "via": via}
     told = await caller.call("submit", body, CALL_LIMIT_S)
     return Answer(_reply_from(told), int(told["seq"]))
+
+
+async def asterisk_tells(caller: Caller, what: str) -> Mapping[str, Mapping[str, Any]]:
+    """What Asterisk tells the engine of each phone ("phones") or line ("lines"), by its id; empty while one of them is
+    away."""
+    try:
+        found: Mapping[str, Mapping[str, Any]] = (await caller.call(what, {})).get(what, {})
+    except (EngineAway, CallFailed):
+        return {}
+    return found
 
 
 def _reply_from(told: Mapping[str, Any]) -> Reply:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,8 @@ from acd.core.model import Micros, Seat, State
 from acd.core.reply import Done, Refused
 from api.auth.tokens import Token, TokenStore
 from api.errors import ApiError, refused
-from api.gateway import Answer, Caller, press, submit
+from api.gateway import Answer, Caller, asterisk_tells, press, submit
+from api.lines import Line, lines_defined, lines_now
 from api.live import Live
 from api.metrics import Counted
 from directory.dialling import DirectoryDialPlans
@@ -92,11 +93,12 @@ class Services:
 
     async def phones(self) -> Mapping[str, Mapping[str, Any]]:
         """Extension -> its phone as Asterisk has it now; empty while the engine or Asterisk does not answer."""
-        try:
-            found: Mapping[str, Mapping[str, Any]] = (await self.engine.call("phones", {})).get("phones", {})
-        except (EngineAway, CallFailed):
-            return {}
-        return found
+        return await asterisk_tells(self.engine, "phones")
+
+    async def lines(self) -> Sequence[Line]:
+        """Every line of the directory as it is now."""
+        defined = await asyncio.to_thread(lines_defined, self.database)
+        return lines_now(defined, await asterisk_tells(self.engine, "lines"))
 
     async def command(self, given: Input, token: Token) -> Done:
         """Have the engine decide, and wait until our own state shows it. Raises ApiError: refused, or 503."""

@@ -59,6 +59,7 @@ ENDPOINTS: Mapping[tuple[str, str], Permission] = {
     ("POST", "/extensions/{number}/move"): P.EXTENSIONS_MANAGE,
     ("POST", "/extensions/{number}/short-code"): P.EXTENSIONS_MANAGE,
     ("DELETE", "/extensions/{number}"): P.EXTENSIONS_MANAGE,
+    ("GET", "/lines"): P.EXTENSIONS_READ,
     ("POST", "/seats/{seat}/calls/{item}/move"): P.CALLS_HANDLE,
     ("POST", "/seats/{seat}/calls/{item}/consult"): P.CALLS_HANDLE,
     ("POST", "/seats/{seat}/calls/{item}/transfer"): P.CALLS_HANDLE,

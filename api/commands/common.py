@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
 import unicodedata
@@ -14,7 +15,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from acd.core.model import Micros
+from api import gateway
 from api.words import Words
+from storage.bus import UnixClient
 from storage.settings import Settings
 
 
@@ -60,6 +63,17 @@ class Context:
 
 
 Run = Callable[[Context], int]
+
+
+def asterisk_tells(context: Context, what: str) -> Mapping[str, Mapping[str, Any]]:
+    """What Asterisk tells the engine of each phone ("phones") or line ("lines"), by its id; empty while one of them is
+    away."""
+
+    async def ask() -> Mapping[str, Mapping[str, Any]]:
+        async with UnixClient(context.settings.socket_path) as client:
+            return await gateway.asterisk_tells(client, what)
+
+    return asyncio.run(ask())
 
 
 def width(text: str) -> int:

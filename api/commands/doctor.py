@@ -15,6 +15,7 @@ from pathlib import Path
 
 from api.bootstrap import DOCTOR, asterisk_of, open_database, open_log
 from api.commands.common import Context, Exit
+from api.commands.lines import lines_of
 from api.gateway import ping
 from cti.asterisk import AsteriskFailed, AsteriskProcess
 from cti.config import BadSettings
@@ -136,6 +137,18 @@ def _emergency(context: Context) -> Iterator[Finding]:
         yield Finding("emergency", Mark.WARNING, say)
 
 
+def _lines(context: Context) -> Iterator[Finding]:
+    """What Asterisk has of each carrier; nothing while no engine runs to ask it."""
+    if not _engine_answers(context.settings):
+        return
+    known = [line for line in lines_of(context) if line.usable is not None]
+    bad = [line for line in known if not line.usable]
+    for line in bad:
+        yield Finding("line", Mark.WARNING, context.words("doctor.line", line=line.id, say=line.say))
+    if known and not bad:
+        yield Finding("lines", Mark.OK, context.words("doctor.lines", count=len(known)))
+
+
 def _asterisk_runs(settings: Settings) -> bool:
     try:
         return asterisk_of(settings).running() is not None
@@ -218,5 +231,6 @@ CHECKS: tuple[Callable[[Context], Iterator[Finding]], ...] = (
     _ports,
     _rtp,
     _emergency,
+    _lines,
     _call,
 )

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from api.bootstrap import open_database
-from api.commands.common import CommandFailed, Context, Exit
+from api.commands.common import CommandFailed, Context, Exit, asterisk_tells
 from directory import service
 from directory.model import DirectoryError
 from directory.pool import list_extensions
-from storage.bus import CallFailed, EngineAway, UnixClient
 from storage.settings import load_secrets
 
 UNKNOWN = frozenset({"unknown_seat", "unknown_extension"})
@@ -40,7 +38,7 @@ def list_all(context: Context) -> int:
             pool = list_extensions(session)
     finally:
         database.close()
-    phones = asyncio.run(_phones(context))
+    phones = asterisk_tells(context, "phones")
     rows = [
         (one.number, one.kind, one.person or "-", one.short_code or "-", *_phone(context, phones.get(one.number)))
         for one in pool
@@ -58,15 +56,6 @@ def list_all(context: Context) -> int:
     heads = ("extension", "kind", "seat", "short_code", "phone", "address", "agent")
     context.table([f"head.{head}" for head in heads], rows, plain)
     return Exit.OK
-
-
-async def _phones(context: Context) -> dict[str, Any]:
-    """Extension -> phone; empty while the engine or Asterisk does not answer."""
-    try:
-        async with UnixClient(context.settings.socket_path) as client:
-            return dict((await client.call("phones", {})).get("phones", {}))
-    except (EngineAway, CallFailed):
-        return {}
 
 
 def _phone(context: Context, phone: Mapping[str, Any] | None) -> tuple[str, str, str]:

@@ -45,6 +45,25 @@ def _phone(system: System) -> Any:
     return next(one["phone"] for one in system.api("GET", "/extensions") if one["number"] == "8001")
 
 
+def _is_seen_to_be_dead(system: System) -> None:
+    """Nobody answers at the carrier's address: the API, the command and the doctor say so."""
+
+    def dead() -> Any:
+        return next((line for line in system.api("GET", "/lines") if line["answers"] is False), None)
+
+    seen = system.until(dead, "the line is seen to be dead", 15)
+    assert (seen["id"], seen["usable"], seen["registered"], seen["calls"], seen["cap"]) == (
+        "carrier",
+        False,
+        None,
+        0,
+        2,
+    )
+    assert json.loads(system.command("lines", "--json"))[0]["say"] == seen["say"] == "Unreachable"
+    told = json.loads(system.command("doctor", "--no-call", "--json"))
+    assert [row["mark"] for row in told if row["check"] == "line"] == ["warning"]
+
+
 def test_what_is_applied_is_in_asterisk_within_seconds_and_calls_go_on(system: System, tmp_path: Path) -> None:
     with system.running():
         asterisk = asterisk_of(system.settings)
@@ -58,6 +77,7 @@ def test_what_is_applied_is_in_asterisk_within_seconds_and_calls_go_on(system: S
                 "username": "u",
                 "password": "s3;cret",
                 "cap": 2,
+                "qualify_s": 1,
             }
         ]
         given["codes"] = [{"id": "9", "name": "外線", "trunk": "carrier", "default": True}]
@@ -69,6 +89,7 @@ def test_what_is_applied_is_in_asterisk_within_seconds_and_calls_go_on(system: S
         system.until(lambda: "carrier" in asterisk.cli("pjsip show endpoints"), "the line", 30)
         system.until(lambda: "84" in asterisk.cli("dialplan show entries"), "the entry number", 30)
         assert system.wait(f.TrunkChanged, limit_s=10).trunk.cap == 2
+        _is_seen_to_be_dead(system)
         soundfile.write(tmp_path / "welcome.wav", [0.3, -0.3] * 8000, 16_000)
         plays = system.command("prompt", "add", str(tmp_path / "welcome.wav")).strip()
         placed = sounds_folder(system.settings) / f"{plays}.wav"

@@ -53,6 +53,7 @@ class DirectCaller:
     away: bool = False
     stamps: list[tuple[str, str]] = field(default_factory=list)
     keys: list[tuple[str, str]] = field(default_factory=list)
+    tells: dict[str, dict[str, Any]] = field(default_factory=dict)  # "phones" or "lines" -> what Asterisk has of each
 
     async def send(self, leg: str, digits: str) -> None:
         """In the place of Asterisk."""
@@ -68,7 +69,7 @@ class DirectCaller:
                 await gateway.pressed(body or {}, self.runtime.query, self.send), self.log.last_seq()
             )
         if method != "submit":
-            return {}
+            return {method: self.tells.get(method, {})}
         given, by, via = gateway.input_from(body or {})
         self.stamps.append((by, via))
         return gateway.reply_to(await self.runtime.submit(given, by=by, via=via), self.log.last_seq())
