@@ -29,8 +29,6 @@ from storage.settings import Secrets, Settings, load_secrets
 VOICE = "voice"
 PROMPTS = "prompts"
 """The folder of uploaded sounds below the data folder."""
-DOCTOR = "90043"
-"""The extension of `ringside doctor`: nobody's, in no directory; its password is derived like any other."""
 CONSUMERS: tuple[Consumer, ...] = (RecordsConsumer(), RecordingsConsumer())
 """Who reads the log into tables; a new one is a line here."""
 

@@ -21,7 +21,6 @@ from acd.ports import Fenced
 from acd.runtime import Runtime
 from api import gateway
 from api.bootstrap import (
-    DOCTOR,
     DirectoryPart,
     asterisk_settings,
     leadership_of,
@@ -52,6 +51,7 @@ from cti.trunks import states as line_states
 from directory.definitions import DirectoryConfiguration
 from directory.dialling import DirectoryDialPlans
 from directory.plans import DirectoryPlans
+from directory.pool import DOCTOR
 from directory.service import list_extensions, seat_names
 from recordings.space import enough
 from storage.bus import CallFailed, UnixHub

@@ -17,6 +17,8 @@ from storage import tables
 EXTENSION_KINDS = ("softphone", "desk", "browser")
 DESK = "desk"
 """A hardphone, 一般分機."""
+DOCTOR = "90043"
+"""The extension of `ringside doctor`: nobody's, in no pool; its password is derived like any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,12 @@ def check_kind(kind: str) -> None:
 
 
 def clashes(session: Session, emergency: Collection[str] = ()) -> frozenset[tuple[str, str]]:
-    """(number, words) for each extension and short code that is dialled for something else too: an emergency number, an
-    entry point, an outbound code. `emergency`: the installation's emergency numbers."""
+    """(number, words) for each extension and short code that means something else too: an emergency number, the
+    doctor's own, an entry point, an outbound code. `emergency`: the installation's emergency numbers."""
     inside = {name for one in list_extensions(session) for name in (one.number, one.short_code) if name}
     kinds = (("an entry point", tables.entry_points), ("an outbound code", tables.outbound_codes))
     found = {(number, "an emergency number") for number in inside & set(emergency)}
+    found |= {(number, "the number of `ringside doctor`") for number in inside & {DOCTOR}}
     for what, table in kinds:
         rows = session.scalars(select(table.c.id).where(table.c.archived.is_(False), table.c.id.in_(sorted(inside))))
         found |= {(number, what) for number in rows}

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from api.bootstrap import DOCTOR, asterisk_of, open_database, open_log
+from api.bootstrap import asterisk_of, open_database, open_log, sounds_folder
 from api.commands.common import Context, Exit
 from api.commands.lines import lines_of
 from api.gateway import ping
+from api.sounds import missing_sounds
 from cti.asterisk import AsteriskFailed, AsteriskProcess
 from cti.config import BadSettings
 from cti.provisioning import Extension, Provisioning, ProvisioningFailed, http_call
+from directory.pool import DOCTOR
 from softphone import tones
 from softphone.process import CommandRefused, NotSaid, PhoneGone, PhoneProcess
 from storage.migrations import migrate
@@ -34,6 +36,7 @@ TONE_HZ = 1100
 ANSWER_LIMIT_S = 5.0
 HEAR_LIMIT_S = 5.0
 REGISTERED_LIMIT_S = 5.0
+SOUNDS_SHOWN = 10
 LEAST_SHARE = 0.3
 """Of the recording; the rest is before the echo and after our hanging up."""
 
@@ -131,10 +134,28 @@ def _rtp(context: Context) -> Iterator[Finding]:
 
 
 def _emergency(context: Context) -> Iterator[Finding]:
-    settings = context.settings
-    if settings.emergency_numbers and not settings.emergency_dial:
-        say = context.words("doctor.no_emergency", numbers=", ".join(settings.emergency_numbers))
+    """Where the dialplan sends emergency numbers: `emergency_dial`, else every line that takes calls out."""
+    numbers = context.settings.emergency_numbers
+    try:
+        asterisk = asterisk_of(context.settings).settings
+    except (AsteriskFailed, BadSettings):
+        return  # `_versions` tells that
+    if not all(map(asterisk.dials_for_emergency, numbers)):
+        say = context.words("doctor.no_emergency", numbers=", ".join(numbers))
         yield Finding("emergency", Mark.WARNING, say)
+
+
+def _sounds(context: Context) -> Iterator[Finding]:
+    """Those that a definition names and that are nowhere; nothing before the first start has laid Asterisk's own."""
+    database = open_database(context.settings)
+    try:
+        with database.read() as session:
+            silent = missing_sounds(session, sounds_folder(context.settings))
+    finally:
+        database.close()
+    if silent:
+        names = ", ".join([*silent[:SOUNDS_SHOWN], *(["…"] if silent[SOUNDS_SHOWN:] else [])])
+        yield Finding("sounds", Mark.WARNING, context.words("doctor.no_sound", names=names))
 
 
 def _lines(context: Context) -> Iterator[Finding]:
@@ -231,6 +252,7 @@ CHECKS: tuple[Callable[[Context], Iterator[Finding]], ...] = (
     _ports,
     _rtp,
     _emergency,
+    _sounds,
     _lines,
     _call,
 )

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from acd.core.model import SeatProfile
-from directory import changes, document, service
+from directory import changes, document, pool, service
 from directory.definitions import read_snapshot
 from directory.model import DialClass, DirectoryError, EntryPoint, OutboundCode, Trunk
 from directory.seed import seed_demo
@@ -126,6 +126,8 @@ def test_an_older_installation_counts_on_from_what_it_may_have_given(tmp_path: P
 
 CLASHES: dict[str, Callable[[Session], object]] = {
     "an emergency number": lambda session: service.create_extension(session, "119", emergency=("110", "119")),
+    "the doctor's": lambda session: service.create_extension(session, pool.DOCTOR),
+    "short code of the doctor": lambda session: service.set_short_code(session, "8001", pool.DOCTOR),
     "an entry point's": lambda session: service.create_extension(session, "81"),
     "a code's": lambda session: service.create_extension(session, "77"),
     "short code": lambda session: service.set_short_code(session, "8001", "110", ("110",)),
@@ -135,6 +137,12 @@ CLASHES: dict[str, Callable[[Session], object]] = {
     "code of a document": lambda session: document.apply(
         session,
         {"codes": [{"id": code, "name": "x", "trunk": "carrier"} for code in ("77", "8001")]},
+        key=bytes(32),
+        region="TW",
+    ),
+    "doctor's number of a document": lambda session: document.apply(
+        session,
+        {"extensions": [*document.export(session)["extensions"], {"number": pool.DOCTOR}]},
         key=bytes(32),
         region="TW",
     ),
