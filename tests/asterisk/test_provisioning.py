@@ -6,11 +6,12 @@ import contextlib
 import re
 import sqlite3
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
 
-from cti.ami import Ami
+from cti.ami import Ami, AmiGone
 from cti.asterisk import AsteriskProcess
 from cti.provisioning import (
     Extension,
@@ -19,6 +20,7 @@ from cti.provisioning import (
     PhoneState,
     Provisioning,
     ProvisioningFailed,
+    contacts_of,
     http_call,
     registered_phones,
     shown_name,
@@ -93,6 +95,102 @@ async def test_the_state_of_each_phone_is_seen(make_asterisk: MakeAsterisk) -> N
             # Asked each second, three seconds for the answer.
             await soon(silent, "a dead phone is seen", limit_s=1 + 3 + 1.5)
         await provisioning.remove("1001")
+
+
+BOX: AsteriskProcess
+async def registered(box: AsteriskProcess) -> set[str]:
+    global BOX; BOX = box
+    async with Ami(box.settings) as ami:
+        return set(await registered_phones(ami))
+
+
+async def until_gone(box: AsteriskProcess, number: str) -> None:
+    async def gone() -> bool:
+        return number not in await registered(box)
+
+    await soon(gone, f"{number} is registered no more", limit_s=2.0)
+
+
+async def is_not_rung(caller: PhoneProcess, number: str, phone: PhoneProcess) -> None:
+    """Who dials the number hears that nobody is there, and this phone nothing of it."""
+    mark = phone.mark()
+    call = await caller.call(number)
+    print([str(s) for s in phone.history[-5:]])
+    try:
+        ended = await caller.expect("ended", call=call, within=8.0)
+    finally:
+        print([str(s) for s in phone.history[-5:]]); print(BOX.cli("core show channels")); print(BOX.cli("pjsip show endpoint 1001")[:3000]); print(BOX.log_tail(3000))
+    assert not ended["answered"]
+    assert phone.said("incoming", since=mark) == []
+
+
+@pytest.mark.softphone
+async def test_whoever_has_the_old_password_loses_the_number_at_once_and_keeps_his_call(
+    make_asterisk: MakeAsterisk,
+) -> None:
+    box = make_asterisk(app_away_s=0)
+    provisioning = Provisioning(http_call(box.settings), contacts=contacts_of(box.settings))
+    first = await provisioning.put(Extension("1001", "Ann"))
+    other = await provisioning.put(Extension("1002"))
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def phone(number: str, password: str, tone: int) -> PhoneProcess:
+            made = await PhoneProcess.start(number, server=server_of(box), password=password, tone=tone)
+            return await stack.enter_async_context(made)
+
+        old, caller = await phone("1001", first, 440), await phone("1002", other, 660)
+        talk = await old.call("*43")
+        await old.until_hears(440, call=talk)
+        assert await provisioning.put(Extension("1001", "Bob", first)) == first
+        assert await registered(box) == {"1001", "1002"}, "the same password: nothing ends"
+
+        second = await provisioning.put(Extension("1001", "Bob"))
+        await until_gone(box, "1001")
+        assert await registered(box) == {"1002"}
+        await is_not_rung(caller, "1001", old)
+        await old.until_hears(440, call=talk)
+
+        new = await phone("1001", second, 880)
+        mark = old.mark()
+        await caller.call("1001")
+        await new.answer((await new.expect("incoming")).call)
+        await caller.until_hears(880)
+        assert old.said("incoming", since=mark) == []
+
+        await old.until_hears(440, call=talk)
+        await old.hang_up(talk)
+        await soon(lambda: "2 active channels" in box.cli("core show channels count"), "its own call has ended")
+        await provisioning.remove("1001")
+        assert await registered(box) == {"1002"}
+        await provisioning.put(Extension("1001", password=second))
+        assert await registered(box) == {"1002"}, "the number came back, not its phone"
+
+
+@pytest.mark.softphone
+async def test_an_old_registration_is_ended_at_the_next_look_when_the_first_was_broken_off(
+    make_asterisk: MakeAsterisk,
+) -> None:
+    box = make_asterisk()
+    ask = contacts_of(box.settings)
+    broken = True
+
+    async def contacts() -> Mapping[str, Sequence[str]]:
+        if broken:
+            raise AmiGone("in the middle of it")
+        return await ask()
+
+    provisioning = Provisioning(http_call(box.settings), contacts=contacts)
+    first = await provisioning.put(Extension("1001"))
+    changed = Extension("1001", password="another-one-12")
+    async with await PhoneProcess.start("1001", server=server_of(box), password=first):
+        with pytest.raises(ProvisioningFailed, match="registrations of extension 1001"):
+            await provisioning.put(changed)
+        assert await registered(box) == {"1001"}
+        assert not await may_register(box, "1001", first)
+        broken = False
+        await provisioning.put(changed)
+        await until_gone(box, "1001")
+    assert await may_register(box, "1001", changed.password)
 
 
 @pytest.mark.softphone

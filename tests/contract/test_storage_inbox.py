@@ -25,8 +25,8 @@ def test_a_command_waits_until_it_is_done(database: Database) -> None:
     first, second = put(database, "客服一"), put(database, "s2")
     assert first < second
     assert inbox.pending() == [
-        InboxRow(first, "SeatSignedOut", '{"seat":"客服一"}', "p-1", "api"),
-        InboxRow(second, "SeatSignedOut", '{"seat":"s2"}', "p-1", "api"),
+        InboxRow(first, "SeatSignedOut", '{"seat":"客服一","forced":false}', "p-1", "api"),
+        InboxRow(second, "SeatSignedOut", '{"seat":"s2","forced":false}', "p-1", "api"),
     ]
     assert inbox.pending(limit=1)[0].id == first
     row = inbox.pending()[0]

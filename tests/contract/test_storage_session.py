@@ -103,8 +103,8 @@ def test_defaults_are_of_the_right_type(database: Database) -> None:
         session.execute(insert(skills).values(id="s1"))
         session.execute(insert(extensions).values(number="8001"))
     with database.read() as session:
-        assert tuple(session.execute(select(people)).one()) == ("p1", "", 0, False, False)
-        assert tuple(session.execute(select(extensions)).one()) == ("8001", "", 1, None)
+        assert tuple(session.execute(select(people)).one()) == ("p1", "", 0, False, "", False)
+        assert tuple(session.execute(select(extensions)).one()) == ("8001", "", 1, "", None)
 
 
 def test_a_person_has_one_extension_at_most_and_free_ones_are_many(database: Database) -> None:

@@ -89,9 +89,8 @@ async def test_without_a_line_a_dialled_number_is_refused_with_words(open_floor:
     ann = await here.agent(DIAL.ann, ANN)
     await ann.call(number)
     await ann.expect("media", status="active")  # the words, as early media
-    assert (await here.fact(f.DirectStarted)).kind is DirectKind.OUTBOUND
-    await here.seen(DIAL.ann, SeatState.BUSY)
     ended = await ann.expect("ended", within=10)
     assert (ended["code"], ended["answered"], ended["by"]) == (403, False, "them")
-    await here.fact(f.DirectEnded, seat=DIAL.ann)
+    assert not here.facts(f.DirectStarted, seat=DIAL.ann)  # nobody was called: it is no call in any figure
+    assert not here.facts(f.OutboundStarted)
     await here.seen(DIAL.ann, SeatState.READY)

@@ -86,7 +86,7 @@ def test_killed_again_and_again_the_worker_keeps_each_recording_once(tmp_path: P
             already = stored()
             while stored() == already and time.monotonic() < end:
                 time.sleep(0.005)
-            time.sleep(chance.random() * 0.2)
+            time.sleep(chance.random() * 0.02)  # not long: a batch of recordings is soon stored
             worker.send_signal(signal.SIGKILL)
             kills += 1
         finally:
