@@ -61,6 +61,7 @@ NEEDS = (
     Need("postgresql", "tests on a real PostgreSQL", "test", has_file("usr/lib/postgresql/*/bin/postgres")),
     Need("iproute2", "tests look at the ports that are open", "test", has_file("usr/bin/ss")),
     Need("baresip-core", "tests have another maker's phone as an agent's", "test", has_file("usr/bin/baresip")),
+    Need("espeak-ng", "tests of the voice that stands in for a missing sound", "test", has_file("usr/bin/espeak-ng")),
     Need("openssl", "tests of SIP over TLS make certificates", "test", has_file("usr/bin/openssl")),
     Need(
         "pulseaudio",

@@ -22,8 +22,6 @@ from storage.migrations import migrate
 from storage.session import Database
 from storage.settings import Settings, load_secrets
 
-needs_speaker = pytest.mark.skipif(not prompts.speaker(), reason="espeak-ng is not installed")
-
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
@@ -99,7 +97,6 @@ def test_an_upload_counts_before_asterisk_has_it(database: Database, settings: S
     assert refused.value.code == "missing_sound", "an upload that is gone is not said by its id"
 
 
-@needs_speaker
 def test_a_missing_sound_is_said_until_there_is_one(database: Database, settings: Settings) -> None:
     _greet(database, settings, "acme/closed-today")
     assert place_prompts(database, settings) == 1
@@ -111,7 +108,6 @@ def test_a_missing_sound_is_said_until_there_is_one(database: Database, settings
     assert place_prompts(database, settings) == 0
 
 
-@needs_speaker
 def test_nothing_is_said_into_the_folder_of_asterisks_own_sounds(
     database: Database, settings: Settings, tmp_path: Path
 ) -> None:

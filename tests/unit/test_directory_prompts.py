@@ -139,7 +139,6 @@ def test_a_prompt_is_placed_where_asterisk_looks_and_goes_when_nothing_plays_it(
         prompts.remove(session, folder, made.id, ())
 
 
-@pytest.mark.skipif(not prompts.speaker(), reason="espeak-ng is not installed")
 @pytest.mark.parametrize(("text", "language"), [("您好,歡迎來電", "zh"), ("-f /etc/passwd; ls", "en")])
 def test_a_text_is_spoken(text: str, language: str) -> None:
     wave, rate = heard(converted(prompts.spoken(text, language)))
