@@ -43,6 +43,7 @@ from cti.provisioning import (
     PhoneKind,
     Provisioning,
     ProvisioningFailed,
+    contacts_of,
     http_call,
     registered_phones,
 )
@@ -300,7 +301,10 @@ class EngineProcess:
         try:
             await asyncio.to_thread(self._take_up_part)
             wanted = await asyncio.to_thread(self._wanted_extensions)
-            provisioning = Provisioning(http_call(self._asterisk), qualify_s=self._asterisk.qualify_s)
+            asterisk = self._asterisk
+            provisioning = Provisioning(
+                http_call(asterisk), qualify_s=asterisk.qualify_s, contacts=contacts_of(asterisk)
+            )
             started = await provisioning.started()
             if started != self._asterisk_started:
                 # It may have died before its own store, written once a second, held what we had put.

@@ -10,18 +10,22 @@ import base64
 import http.client
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+from urllib.parse import quote
 
-from cti.ami import Ami, AmiError, Message
+from cti.ami import Ami, AmiError, AmiGone, Message
 from cti.config import AsteriskSettings, new_password
 from cti.dialplan import FALLBACK, FROM_AGENTS
 from cti.numbers import printable
 
 Call = Callable[[str, str, Mapping[str, Any] | None], Awaitable[tuple[int, Any]]]
 """(method, path below /ari, JSON body) → (status, JSON answer). Raises OSError when Asterisk is away."""
+
+Contacts = Callable[[], Awaitable[Mapping[str, Sequence[str]]]]
+"""() → extension → Asterisk's names of its registrations. Raises AmiError, AmiGone, OSError."""
 
 HTTP_LIMIT_S = 5.0
 LONGEST_NAME = 40
@@ -159,44 +163,96 @@ def objects(given: Extension, qualify_s: int) -> dict[str, dict[str, str]]:
     }
 
 
+def _body(values: Mapping[str, str]) -> dict[str, Any]:
+    return {"fields": [{"attribute": key, "value": value} for key, value in values.items()]}
+
+
+def _told(value: str) -> str:
+    """As Asterisk shows what was put as this."""
+    if re.fullmatch(r"\d+\.\d+", value):
+        return f"{float(value):.6f}"
+    return {"yes": "true", "no": "false"}.get(value, value)
+
+
 class Provisioning:
     """Extensions of one Asterisk."""
 
-    def __init__(self, call: Call, *, qualify_s: int = 15) -> None:
-        """`qualify_s`: each registered phone is asked that often whether it lives; 0 = never."""
-        self._call, self._qualify_s = call, qualify_s
+    def __init__(self, call: Call, *, qualify_s: int = 15, contacts: Contacts | None = None) -> None:
+        """`qualify_s`: each registered phone is asked that often whether it lives; 0 = never. `contacts`: ends the
+        registrations of a password that holds no more; without it they last until they expire."""
+        self._call, self._qualify_s, self._contacts = call, qualify_s, contacts
 
     async def put(self, given: Extension) -> str:
-        """Make the extension or change it to this; gives its password. Repeating is harmless.
+        """Make the extension or change it to this; gives its password. Repeating is harmless. A phone that registered
+        with another password is registered no more; the call it is in goes on.
 
         Raises ProvisioningFailed, or OSError when Asterisk is away.
         """
         password = given.password or new_password()
         made = Extension(given.number, given.name, password, given.kind)
-        if await self._is_browser(given.number) not in {None, given.kind is PhoneKind.BROWSER}:
+        had = await self._fields("endpoint", given.number)
+        if had is not None:
+            await self._end_another_password(given.number, password)
+        if had is not None and (had.get("webrtc") == "yes") is not (given.kind is PhoneKind.BROWSER):
             # webrtc=yes sets a dozen other fields, and a later PUT keeps what it does not name.
             await self._ask("DELETE", "endpoint", given.number, None)
         for kind, values in objects(made, self._qualify_s).items():
-            pairs = [{"attribute": key, "value": value} for key, value in values.items()]
-            await self._ask("PUT", kind, given.number, {"fields": pairs})
+            if kind == "aor":
+                await self._put_aor(given.number, values)
+            else:
+                await self._ask("PUT", kind, given.number, _body(values))
         return password
 
-    async def _is_browser(self, number: str) -> bool | None:
-        status, told = await self._call("GET", f"asterisk/config/dynamic/res_pjsip/endpoint/{number}", None)
-        if status != http.client.OK:
-            return None
-        return any(row["attribute"] == "webrtc" and row["value"] == "yes" for row in told)
+    async def _put_aor(self, number: str, wanted: Mapping[str, str]) -> None:
+        """Never changed where it lies: Asterisk (22.10.1) copies it by what it shows, and it shows who is registered
+        as `contact`, which is a fixed address of the copy. The number would ring that phone for ever."""
+        had = await self._fields("aor", number)
+        if had is not None and all(had.get(key) == _told(value) for key, value in wanted.items()):
+            return
+        await self._ask("DELETE", "aor", number, None)
+        await self._ask("PUT", "aor", number, _body(wanted))
+
+    async def _fields(self, kind: str, number: str) -> dict[str, str] | None:
+        status, told = await self._call("GET", f"asterisk/config/dynamic/res_pjsip/{kind}/{number}", None)
+        return {row["attribute"]: row["value"] for row in told} if status == http.client.OK else None
+
+    async def _end_another_password(self, number: str, password: str) -> None:
+        """Nobody has registered with another one than this. The old one ends first, so that nobody comes back with it,
+        and one that nobody knows holds until the last registration is gone: broken off, the next `put` ends the rest.
+        """
+        had = await self._fields("auth", number)
+        if had is None or had.get("password") != password:
+            await self.set_password(number)
 
     async def set_password(self, number: str, password: str = "") -> str:
-        """Give an extension a new password (a random one if empty). Its registration lasts until it expires."""
+        """Give an extension a new password (a random one if empty). Its registrations end."""
         made = Extension(number, password=password or new_password())
         await self._ask("PUT", "auth", number, {"fields": [{"attribute": "password", "value": made.password}]})
+        await self._drop_contacts(number)
         return made.password
 
+    async def _drop_contacts(self, number: str) -> None:
+        """As if its phones had signed off. What Asterisk keeps of a phone is no part of its calls: they go on."""
+        if self._contacts is None:
+            return
+        try:
+            found = await self._contacts()
+        except (AmiError, AmiGone) as error:
+            raise ProvisioningFailed(f"registrations of extension {number}: {error}") from None
+        for contact in found.get(number, ()):
+            await self._ask("DELETE", "contact", contact, None)
+        had = await self._fields("aor", number)
+        fixed = had.pop("contact", "") if had is not None else ""
+        if had is not None and fixed:  # left by a change of the aor: see `_put_aor`
+            await self._ask("DELETE", "aor", number, None)
+            await self._ask("PUT", "aor", number, _body(had))
+
     async def remove(self, number: str) -> None:
-        """Remove an extension; one that is not there is no error."""
-        for kind in ("endpoint", "aor", "auth"):
-            await self._ask("DELETE", kind, Extension(number).number, None)
+        """Remove an extension with its registrations; one that is not there is no error."""
+        await self._ask("DELETE", "auth", Extension(number).number, None)
+        await self._drop_contacts(number)
+        for kind in ("aor", "endpoint"):  # the endpoint last: by it one that was not removed to the end is found again
+            await self._ask("DELETE", kind, number, None)
 
     async def started(self) -> str:
         """When this Asterisk was started, in its own words: another text, another start. Raises ProvisioningFailed."""
@@ -220,7 +276,8 @@ class Provisioning:
         return left
 
     async def _ask(self, method: str, kind: str, number: str, body: Mapping[str, Any] | None) -> None:
-        status, told = await self._call(method, f"asterisk/config/dynamic/res_pjsip/{kind}/{number}", body)
+        name = quote(number, safe="")  # a contact's holds ; and @
+        status, told = await self._call(method, f"asterisk/config/dynamic/res_pjsip/{kind}/{name}", body)
         gone = method == "DELETE" and status == http.client.NOT_FOUND
         if status >= http.client.MULTIPLE_CHOICES and not gone:
             say = told.get("message", "") if isinstance(told, dict) else ""
@@ -247,14 +304,31 @@ _ANSWERS = {"Reachable": True, "Unreachable": False}
 
 async def registered_phones(ami: Ami) -> dict[str, PhoneState]:
     """The extensions that are registered now, by number. Raises AmiError, AmiGone."""
+    states = (_phone_state(row) for row in await _contacts(ami))
+    return {state.number: state for state in states if _EXTENSION.fullmatch(state.number)}
+
+
+def contacts_of(given: AsteriskSettings) -> Contacts:
+    """Every registration of this Asterisk, asked by AMI."""
+
+    async def ask() -> Mapping[str, Sequence[str]]:
+        found: dict[str, list[str]] = {}
+        async with Ami(given) as ami:
+            for row in await _contacts(ami):
+                name = row.get("ObjectName")
+                found.setdefault(name.partition(";@")[0], []).append(name)  # AOR;@digest
+        return found
+
+    return ask
+
+
+async def _contacts(ami: Ami) -> list[Message]:
     try:
-        rows = await ami.listing("PJSIPShowContacts", "ContactListComplete")
+        return await ami.listing("PJSIPShowContacts", "ContactListComplete")
     except AmiError as error:
         if "No Contacts" not in str(error):
             raise
-        return {}
-    states = (_phone_state(row) for row in rows)
-    return {state.number: state for state in states if _EXTENSION.fullmatch(state.number)}
+        return []
 
 
 def _phone_state(row: Message) -> PhoneState:
