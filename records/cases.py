@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from enum import Enum
 from typing import Any, TypeVar
 
-from sqlalchemy import Table, delete, insert, select, update
+from sqlalchemy import Column, Table, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from records.model import Case, Handling, Interaction, Leg, Mark, Segment, ServiceRecord, Supervision, Transfer
@@ -83,9 +83,7 @@ def save(session: Session, cases: Iterable[Case], known: frozenset[str]) -> None
         for start in range(0, len(items), CHUNK):
             session.execute(delete(table).where(table.c.item.in_(items[start : start + CHUNK])))
     _insert(session, tables.interactions, [_values(case.interaction) for case in new])
-    for case in old:
-        mine = tables.interactions.c.item == case.interaction.item
-        session.execute(update(tables.interactions).where(mine).values(**_values(case.interaction)))
+    _update(session, tables.interactions, tables.interactions.c.item, [_values(case.interaction) for case in old])
     _insert(session, tables.segments, [_values(one) for case in changed for one in case.segments])
     _insert(session, tables.handlings, [_values(one) for case in changed for one in case.handlings])
     _insert(session, tables.legs, [_values(one) for case in changed for one in case.legs])
@@ -96,8 +94,19 @@ def save(session: Session, cases: Iterable[Case], known: frozenset[str]) -> None
 
 
 def _values(row: AnyRow) -> dict[str, Any]:
-    """The row's columns; enums as their values, since drivers differ in what they make of an enum."""
-    return {name: part.value if isinstance(part, Enum) else part for name, part in asdict(row).items()}
+    """The row's columns; enums as their values, since drivers differ in what they make of an enum.
+
+    Columns hold plain values, so nothing is copied in depth: `asdict` was a third of the time of a batch.
+    """
+    parts = ((one.name, getattr(row, one.name)) for one in fields(row))
+    return {name: part.value if isinstance(part, Enum) else part for name, part in parts}
+
+
+def _update(session: Session, table: Table, key: Column[Any], rows: list[dict[str, Any]]) -> None:
+    """One statement for all, made ready once: with their values in it each would be put together anew."""
+    if rows:
+        mine = update(table).where(key == bindparam("of_key"))
+        session.execute(mine, [{**row, "of_key": row[key.name]} for row in rows])
 
 
 def _insert(session: Session, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -113,7 +122,5 @@ def _save_records(session: Session, records: list[ServiceRecord]) -> None:
         chosen = select(tables.service_records.c.id).where(tables.service_records.c.id.in_(ids[start : start + CHUNK]))
         there.update(session.scalars(chosen))
     _insert(session, tables.service_records, [_values(record) for record in records if record.id not in there])
-    for record in records:
-        if record.id in there:
-            mine = tables.service_records.c.id == record.id
-            session.execute(update(tables.service_records).where(mine).values(**_values(record)))
+    known = [_values(record) for record in records if record.id in there]
+    _update(session, tables.service_records, tables.service_records.c.id, known)
