@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -122,6 +123,25 @@ def test_an_older_installation_counts_on_from_what_it_may_have_given(tmp_path: P
         service.create_extension(session, "8009")
     assert generations(database)["8009"] > after["8002"]
     database.close()
+
+
+def test_a_dial_class_that_was_archived_is_in_use_again_and_allows_nothing(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    settings.prepare()
+    with at_revision(settings, "main_0004") as connection:
+        connection.execute(text("INSERT INTO directory_state (id, revision, policy) VALUES (1, 40, '{}')"))
+        rows = [("callback", ["*"], True), ("forward", ["0"], False)]
+        for name, allow, archived in rows:
+            put = text("INSERT INTO dial_classes (id, definition, archived) VALUES (:id, :told, :archived)")
+            told = json.dumps({"id": name, "name": "old", "allow": allow})
+            connection.execute(put, {"id": name, "told": told, "archived": archived})
+    migrations.migrate(settings)
+    database = Database(settings.main_url)
+    with database.read() as session:
+        classes = {one.id: one for one in read_snapshot(session).dial_classes}
+    database.close()
+    assert classes["callback"] == DialClass("callback", "回電")
+    assert classes["forward"] == DialClass("forward", "old", ("0",)), "one in use stays as it is"
 
 
 CLASHES: dict[str, Callable[[Session], object]] = {

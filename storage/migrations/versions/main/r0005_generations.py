@@ -1,5 +1,6 @@
 """No SIP password comes again: one counter names them all, and what deleted extensions had is never given out again.
-Installations that are older than dial classes get the two that callbacks and numbers outside ask, allowing nothing."""
+Installations that are older than dial classes get the two that callbacks and numbers outside ask, allowing nothing; one
+that was archived is in use again and allows nothing."""
 
 from __future__ import annotations
 
@@ -12,6 +13,8 @@ revision = "main_0005"
 down_revision: str | None = "main_0004"
 
 CLASSES = (("callback", "回電"), ("forward", "轉接外線"))
+PUT = "INSERT INTO dial_classes (id, definition) VALUES (:id, :definition)"
+PUT_BACK = "UPDATE dial_classes SET definition = :definition, archived = false WHERE id = :id"
 
 
 def upgrade() -> None:
@@ -23,11 +26,14 @@ def _dial_classes() -> None:
     link = op.get_bind()
     if not link.execute(sa.text("SELECT coalesce(max(revision), 0) FROM directory_state")).scalar_one():
         return  # an empty directory gets its own when it is made
+    in_use: dict[str, bool] = {}
+    for name, archived in link.execute(sa.text("SELECT id, archived FROM dial_classes")):
+        in_use[name] = not archived
     for name, words in CLASSES:
-        if link.execute(sa.text("SELECT id FROM dial_classes WHERE id = :id"), {"id": name}).scalar() is None:
-            put = sa.text("INSERT INTO dial_classes (id, definition) VALUES (:id, :definition)")
-            definition = json.dumps({"id": name, "name": words}, ensure_ascii=False)
-            link.execute(put, {"id": name, "definition": definition})
+        if not in_use.get(name):
+            # One that was taken out said nothing of callbacks yet: what it allowed is not what they may ring.
+            put = sa.text(PUT_BACK if name in in_use else PUT)
+            link.execute(put, {"id": name, "definition": json.dumps({"id": name, "name": words}, ensure_ascii=False)})
 
 
 def _generations() -> None:
