@@ -234,8 +234,9 @@ def _leg_of(want: WantedLeg) -> Leg:
         want.seat,
         want.extension,
         answered=want.doing != "ringing",
-        # Not known: believed closed, so that it is opened where it is to be heard (cti.calls).
-        muted=role is not Role.CUSTOMER and want.doing in ("talking", "held", "coaching"),
+        # Not known: believed closed, so that it is opened where it is to be heard (cti.calls). A supervisor is idle
+        # while there is nothing to hear; he may have listened before and may be let in to speak next.
+        muted=role is not Role.CUSTOMER and want.doing in ("talking", "held", "coaching", "idle"),
         closed=want.muted,
         paused=want.paused and role is Role.CUSTOMER,
         waiting=role is Role.CUSTOMER and want.doing not in ("talking", "held", "ringing"),

@@ -79,6 +79,21 @@ async def test_the_next_engine_sets_every_microphone(tmp_path: Path, want: Wante
 
 
 @pytest.mark.asyncio
+async def test_who_listened_before_the_engine_started_anew_is_heard_when_he_joins(tmp_path: Path) -> None:
+    s = side(tmp_path)
+    s.ari.bridges["b"] = {"agent"}
+    want = wanted("sup", "watcher", "idle")
+    s.means.legs.renew([want])
+    await s.calls.take_up([want])
+    s.calls.keep_microphones([want])
+    await s.means.lanes.idle()
+    assert s.ari.asked == [], "there is nothing to be heard in yet"
+    s.calls.perform([Join("i1", "sup", "b")])
+    await s.means.lanes.idle()
+    assert s.ari.asked[-1] == OPENED.format("sup")
+
+
+@pytest.mark.asyncio
 async def test_what_was_refused_is_tried_again_until_it_is_done(tmp_path: Path) -> None:
     broken = True
     s = side(tmp_path, lambda asked: 500 if broken and asked.endswith("/mute") else 0)
