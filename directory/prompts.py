@@ -200,18 +200,18 @@ def spoken(text: str, language: str) -> bytes:
 # --- what is kept -----------------------------------------------------------------------------------------------------
 
 
-def add(
-    session: Session,
-    folder: Path,
-    raw: bytes,
-    *,
-    name: str,
-    at: Micros,
-    by: str,
-    music: str = "",
-    source: str = "upload",
-) -> Prompt:
-    """Keep a sound, as a prompt or as music of a class. Its file is written before its row can be committed.
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An upload that may be kept: its name and class are good, `sound` is what Asterisk plays."""
+
+    name: str
+    music: str
+    sound: bytes
+
+
+def ready(raw: bytes, name: str, music: str = "") -> Ready:
+    """An upload made ready to be kept, as a prompt or as music of a class. It takes seconds: never in a transaction,
+    where every other writer would wait for it. Blocking.
 
     Raises DirectoryError as `converted`, and bad_name, bad_music.
     """
@@ -220,10 +220,15 @@ def add(
         raise DirectoryError("bad_name", f"a name has 1 to {NAME_LENGTH} printable letters")
     if music and not MUSIC.fullmatch(music):
         raise DirectoryError("bad_music", "a music class is a word of letters, digits, - and _")
-    sound = converted(raw, LONGEST_MUSIC_S if music else LONGEST_PROMPT_S)
+    return Ready(shown, music, converted(raw, LONGEST_MUSIC_S if music else LONGEST_PROMPT_S))
+
+
+def add(session: Session, folder: Path, given: Ready, *, at: Micros, by: str, source: str = "upload") -> Prompt:
+    """Keep a sound. Its file is written before its row can be committed."""
+    sound = given.sound
     length = (len(sound) - 44) * SECOND // (2 * RATE)
     digest = hashlib.sha256(sound).hexdigest()
-    made = Prompt(f"p-{secrets.token_hex(6)}", shown, music, source, length, len(sound), digest, at, by)
+    made = Prompt(f"p-{secrets.token_hex(6)}", given.name, given.music, source, length, len(sound), digest, at, by)
     write(file_of(folder, made), sound)
     session.execute(insert(tables.prompts).values(**{name: getattr(made, name) for name in Prompt.__slots__}))
     return made

@@ -73,10 +73,11 @@ def speak(context: Context) -> int:
 
 def _keep(context: Context, raw: bytes, name: str, music: str, source: str) -> int:
     at = time.time_ns() // 1000
-    made = _in_tables(
-        context,
-        lambda session, folder: prompts.add(session, folder, raw, name=name, at=at, by=BY, music=music, source=source),
-    )
+    try:
+        ready = prompts.ready(raw, name, music)
+    except DirectoryError as error:
+        raise refused(error) from None
+    made = _in_tables(context, lambda session, folder: prompts.add(session, folder, ready, at=at, by=BY, source=source))
     context.say(_plays(made))
     return Exit.OK
 

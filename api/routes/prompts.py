@@ -94,10 +94,9 @@ def speak(asked: Speak, use: Use, who: Who) -> PromptOut:
 def _add(use: Services, token: Token, raw: bytes, name: str, music: str, source: str) -> PromptOut:
     folder = use.settings.data_dir / PROMPTS
     try:
+        ready = prompts.ready(raw, name, music)
         with use.database.write() as session:
-            made = prompts.add(
-                session, folder, raw, name=name, at=use.now(), by=f"token:{token.id}", music=music, source=source
-            )
+            made = prompts.add(session, folder, ready, at=use.now(), by=f"token:{token.id}", source=source)
     except DirectoryError as error:
         raise directory_refused(error) from None
     return _out(made)

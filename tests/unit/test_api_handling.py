@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ import pytest_asyncio
 import soundfile
 import structlog
 from sqlalchemy import insert
+from sqlalchemy.orm import Session
 
 from acd.core import inputs as i
 from acd.core.model import SECOND, EntryPlan, OfferResult, Presence, SeatProfile, State, TrunkDef, WatchMode
@@ -26,7 +28,7 @@ from api.auth.permissions import PREFIX, Permission
 from api.engine import EngineProcess
 from api.hours import HoursKeeper
 from api.services import Services
-from directory import changes, service
+from directory import changes, prompts, service
 from directory.model import EntryPoint, Hours, OutboundCode, Stretch, Trunk, WeekDay
 from directory.prompts import speaker
 from records.consumer import RecordsConsumer
@@ -472,6 +474,36 @@ async def test_prompts_are_uploaded_listed_and_removed(api: Api) -> None:
     assert (await ask(api, "GET", "/prompts"))[1] == []
     said = await ask(api, "POST", "/prompts/speak", {"name": "hi", "text": "您好"})
     assert said[0] == (201 if speaker() else 503)
+
+
+async def test_a_sound_is_converted_in_no_transaction_and_not_in_the_loop(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes seconds: neither the event loop nor another writer waits for it."""
+    out, opened, seen = io.BytesIO(), list[object](), list[tuple[bool, int]]()
+    soundfile.write(out, [0.3, -0.3] * 4000, 8000, format="WAV")
+    real, write = prompts.converted, api.services.database.write
+
+    @contextmanager
+    def writing() -> Iterator[Session]:
+        opened.append(None)
+        with write() as session:
+            yield session
+        opened.pop()
+
+    def converting(raw: bytes, longest_s: int) -> bytes:
+        seen.append((bool(opened), threading.get_ident()))
+        return real(raw, longest_s)
+
+    monkeypatch.setattr(api.services.database, "write", writing)
+    monkeypatch.setattr(prompts, "converted", converting)
+    monkeypatch.setattr(prompts, "spoken", lambda *_: out.getvalue())
+    headers = api.token(P.CONFIGURATION_MANAGE)
+    made = await api.http.post(f"{PREFIX}/prompts?name=welcome", headers=headers, content=out.getvalue())
+    said = await ask(api, "POST", "/prompts/speak", {"name": "hi", "text": "hello"})
+    assert (made.status_code, said[0]) == (201, 201)
+    assert [within for within, _ in seen] == [False, False]
+    assert threading.get_ident() not in {thread for _, thread in seen}
 
 
 async def test_a_desk_phone_a_short_code_and_the_licence_cap(api: Api) -> None:

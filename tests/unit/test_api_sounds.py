@@ -89,7 +89,7 @@ def test_an_upload_counts_before_asterisk_has_it(database: Database, settings: S
     out = io.BytesIO()
     soundfile.write(out, [0.3, -0.3] * 4000, 8000, format="WAV")
     with database.write() as session:
-        made = prompts.add(session, settings.data_dir / "prompts", out.getvalue(), name="x", at=1, by="t")
+        made = prompts.add(session, settings.data_dir / "prompts", prompts.ready(out.getvalue(), "x"), at=1, by="t")
     _greet(database, settings, made.plays)
     assert _greeting(database) == made.plays
     with pytest.raises(DirectoryError) as refused:

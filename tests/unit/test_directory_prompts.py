@@ -102,8 +102,8 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def test_hostile_names_touch_no_file(database: Database, tmp_path: Path) -> None:
     folder = tmp_path / "prompts"
     with database.write() as session:
-        made = prompts.add(session, folder, sound(), name="../../etc/passwd\n\x00; rm", at=1, by="amy")
-        tune = prompts.add(session, folder, sound(), name="tune", at=1, by="amy", music="jazz")
+        made = prompts.add(session, folder, prompts.ready(sound(), "../../etc/passwd\n\x00; rm"), at=1, by="amy")
+        tune = prompts.add(session, folder, prompts.ready(sound(), "tune", "jazz"), at=1, by="amy")
         classes = prompts.music_classes(session, folder)
     assert [path.name for path in folder.glob("*.wav")] == [f"{made.id}.wav"]
     assert made.plays == f"ringside/{made.id}"
@@ -112,8 +112,8 @@ def test_hostile_names_touch_no_file(database: Database, tmp_path: Path) -> None
     assert classes == (("jazz", str(folder / "music/jazz")),)
     assert prompts.file_of(folder, tune).is_file()
     for name, music, code in (("\x00", "", "bad_name"), ("x", "../etc", "bad_music")):
-        with pytest.raises(DirectoryError) as refused, database.write() as session:
-            prompts.add(session, folder, sound(), name=name, at=1, by="amy", music=music)
+        with pytest.raises(DirectoryError) as refused:
+            prompts.ready(sound(), name, music)
         assert refused.value.code == code
 
 
@@ -122,7 +122,7 @@ def test_a_prompt_is_placed_where_asterisk_looks_and_goes_when_nothing_plays_it(
 ) -> None:
     folder, sounds = tmp_path / "prompts", tmp_path / "sounds/ringside"
     with database.write() as session:
-        made = prompts.add(session, folder, sound(), name="welcome", at=1, by="amy")
+        made = prompts.add(session, folder, prompts.ready(sound(), "welcome"), at=1, by="amy")
         put_entry_point(session, EntryPoint("84", "八四", "sales", greeting=f"beep&{made.plays}"))
         assert prompts.place(session, folder, sounds) == 1
         assert prompts.place(session, folder, sounds) == 0
@@ -201,7 +201,7 @@ def test_a_sound_that_is_longer_than_its_header_says_ends_at_the_limit(monkeypat
 
 def test_a_removal_that_is_not_committed_keeps_the_file(database: Database, tmp_path: Path) -> None:
     with database.write() as session:
-        made = prompts.add(session, tmp_path, sound(), name="x", at=1, by="t")
+        made = prompts.add(session, tmp_path, prompts.ready(sound(), "x"), at=1, by="t")
     file = prompts.file_of(tmp_path, made)
     with database.write() as session:
         prompts.remove(session, tmp_path, made.id, ())
