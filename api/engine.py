@@ -75,6 +75,8 @@ class SeatBook:
     profiles: dict[str, SeatProfile] = field(default_factory=dict)
     by_extension: dict[str, str] = field(default_factory=dict)
     phones: dict[str, bool] = field(default_factory=dict)
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a seat has another extension than before."""
 
     def load(self, state: State) -> None:
         """Begin with this state."""
@@ -96,6 +98,8 @@ class SeatBook:
                     continue
 
     def _put(self, profile: SeatProfile) -> None:
+        if self.extension_of(profile.id) != profile.extension:
+            self.moved.set()
         self._drop(profile.id)
         self.profiles[profile.id] = profile
         if profile.extension:
@@ -292,8 +296,17 @@ class EngineProcess:
 
     async def _keep_provisioned(self) -> None:
         while True:
-            await asyncio.sleep(PROVISION_EVERY_S)
-            await self._provision()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._book.moved.wait(), PROVISION_EVERY_S)
+            await self._move()
+
+    async def _move(self) -> None:
+        """First the registrations of who had an extension end, then it is seen whose phones are there."""
+        moved = self._book.moved.is_set()
+        self._book.moved.clear()
+        await self._provision()
+        if moved:
+            await self._telephony.look_at_phones()
 
     async def _provision(self) -> None:
         """Make Asterisk's extensions, lines and prompts those of the directory; what cannot be done now is done at the

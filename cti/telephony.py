@@ -46,7 +46,7 @@ from cti.outside import Outside
 from cti.reconcile import Reconciler
 from cti.recorders import STORAGE_LIMIT
 from cti.referring import Referring
-from cti.resync import ChannelSeen, Kind, resume
+from cti.resync import ChannelSeen, ContactSeen, Kind, resume
 from cti.sound_watch import SoundWatch
 from cti.speech import Speech
 from cti.translate import (
@@ -201,6 +201,17 @@ class AsteriskTelephony:
         """Lines, entry numbers and short codes that changed while calls go on; addresses and passwords stay."""
         self.settings = settings
 
+    async def look_at_phones(self) -> None:
+        """Extensions changed hands: tell the core which seats' phones are there. While Asterisk is away the next
+        connection tells it."""
+        with contextlib.suppress(AriError, AriLost):
+            _, _, contacts = await self._reconciler.look()
+            await self._tell(contacts)
+
+    async def _tell(self, contacts: Sequence[ContactSeen]) -> None:
+        for contact in contacts:
+            await self._submit(PhoneChanged(contact.seat, contact.reachable, "listed"), via="reconcile")
+
     def perform(self, effects: Sequence[Effect]) -> None:
         """Take effects from the engine. Without a settled connection they wait, or are derived again later."""
         if self.ready:
@@ -265,8 +276,7 @@ class AsteriskTelephony:
         self._direct.renew(wanted, channels, bridges)
         self._outside.renew(wanted, channels)
         self._reconciler.renew(bridges, channels)
-        for contact in contacts:
-            await self._submit(PhoneChanged(contact.seat, contact.reachable, "listed"), via="reconcile")
+        await self._tell(contacts)
         self._reconciler.deaf(self._deaf_from, self._engine.now())
         await self._reconciler.read_fallback(wanted, channels)
         inputs, effects = resume(wanted, channels, bridges)

@@ -189,7 +189,13 @@ def _sequence(inner: tuple[Any, ...]) -> Callable[[Any], Any]:
 
 def _dataclass_reader(wanted: type) -> Callable[[Any], Any]:
     hints = typing.get_type_hints(wanted)
-    readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(wanted)}
+    own = dataclasses.fields(wanted)
+    readers = {field.name: _reader(hints[field.name]) for field in own}
+    needed = {
+        field.name
+        for field in own
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
 
     def build(data: Any) -> Any:
         if not isinstance(data, dict):
@@ -197,6 +203,8 @@ def _dataclass_reader(wanted: type) -> Callable[[Any], Any]:
         unknown = data.keys() - readers.keys()
         if unknown:
             raise ValueError(f"{wanted.__name__} has no {sorted(unknown)}")
+        if missing := needed - data.keys():
+            raise ValueError(f"{wanted.__name__} lacks {', '.join(sorted(missing))}")
         return wanted(**{name: readers[name](part) for name, part in data.items()})
 
     return build

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from acd.core import facts as f
 from acd.core import inputs as i
 from acd.core import leading, offering, sitting, speaking
-from acd.core.model import Phase, QueueDef
+from acd.core.model import Phase, QueueDef, SeatProfile
 from acd.core.reply import Code, Done, Reply
 from acd.core.seats import rank_in
 
@@ -58,8 +58,9 @@ def queue_retired(core: Core, given: i.QueueRetired) -> Reply:
         return core.refuse(Code.UNKNOWN_QUEUE, f"queue {given.queue} does not exist")
     if given.move_to and (target is None or target.retired or target.id == queue.id):
         return core.refuse(Code.UNKNOWN_QUEUE, f"queue {given.move_to} cannot take those who wait")
-    if not queue.retired:
-        core.record(f.QueueChanged(replace(queue, retired=True, moved_to=given.move_to)))
+    retired = replace(queue, retired=True, moved_to=given.move_to)
+    if queue != retired:  # who comes back to it later goes there as well
+        core.record(f.QueueChanged(retired))
     if target is not None:
         _move_waiting(core, queue, target)
     return Done()
@@ -119,12 +120,22 @@ def seat_profile_set(core: Core, given: i.SeatProfileSet) -> Reply:
         return SAME
     owner = core.state.extensions.get(profile.extension, profile.id)
     if profile.extension and owner != profile.id:
-        core.record(f.SeatProfileChanged(replace(core.state.seats[owner].profile, extension="")))
-    core.record(f.SeatProfileChanged(profile))
+        _change_profile(core, replace(core.state.seats[owner].profile, extension=""))
+    _change_profile(core, profile)
     for item_id in list(core.index.reserved.get(profile.id, {})):
         if rank_in(core.state.seats[profile.id], core.state.items[item_id].queue) is None:
             core.record(f.LastAgentReleased(item_id, profile.id))
     return Done()
+
+
+def _change_profile(core: Core, profile: SeatProfile) -> None:
+    """Another extension is another phone: the seat cannot be reached until that one is seen. What rang at the old one
+    goes on to the next seat."""
+    known = core.state.seats.get(profile.id)
+    other_phone = known is not None and known.reachable and known.profile.extension != profile.extension
+    core.record(f.SeatProfileChanged(profile))
+    if other_phone:
+        sitting.phone_lost(core, profile.id, "another_extension")
 
 
 def seat_retired(core: Core, given: i.SeatRetired) -> Reply:

@@ -119,12 +119,19 @@ def phone_changed(core: Core, given: i.PhoneChanged) -> Reply:
     seat = core.state.seats.get(given.seat)
     if seat is None or seat.reachable == given.reachable:
         return LATE
-    core.record(f.PhoneReached(given.seat, given.reachable, given.reason))
-    if not given.reachable:
-        ringing = [offer for offer, medium in seat.offers.items() if core.state.media[medium].needs_phone]
-        for offer_id in ringing:
-            offering.take_back(core, offer_id, OfferResult.UNREACHABLE, Party.SYSTEM)
+    if given.reachable:
+        core.record(f.PhoneReached(given.seat, True, given.reason))
+    else:
+        phone_lost(core, given.seat, given.reason)
     return Done()
+
+
+def phone_lost(core: Core, seat_id: str, reason: str) -> None:
+    """The seat's phone is there no more, or is another one. The seat is known and was reachable."""
+    core.record(f.PhoneReached(seat_id, False, reason))
+    offers = core.state.seats[seat_id].offers
+    for offer_id in [offer for offer, medium in offers.items() if core.state.media[medium].needs_phone]:
+        offering.take_back(core, offer_id, OfferResult.UNREACHABLE, Party.SYSTEM)
 
 
 def status_chosen(core: Core, given: i.StatusChosen) -> Reply:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from acd.core import effects as e
@@ -339,3 +341,21 @@ def test_a_phone_that_goes_away_takes_the_offer_along_and_says_why() -> None:
     scene.done(i.PhoneChanged("a", True))
     scene.wait(10)
     assert scene.offered_to(item) == "a"
+
+
+@pytest.mark.parametrize("giver", [False, True], ids=["his own is another now", "somebody else has it now"])
+def test_who_has_another_extension_is_reached_only_once_its_phone_is_seen(giver: bool) -> None:
+    scene = Scene(queue())
+    scene.seat("a", "q")
+    item = scene.call("q")
+    had = scene.state.seats["a"].profile
+    if giver:
+        scene.done(i.SeatProfileSet(m.SeatProfile("b", had.extension, had.queues)))
+    else:
+        scene.done(i.SeatProfileSet(replace(had, extension="8999")))
+    assert scene.facts(f.PhoneReached)[-1] == f.PhoneReached("a", False, "another_extension")
+    assert scene.facts(f.OfferEnded)[0].result is m.OfferResult.UNREACHABLE
+    assert scene.seen("a") is SeatState.UNREACHABLE
+    assert scene.offered_to(item) == ""
+    scene.done(i.SeatProfileSet(replace(scene.state.seats["a"].profile, queues=())))
+    assert len(scene.facts(f.PhoneReached)) == 2, "other changes say nothing of the phone"

@@ -136,6 +136,11 @@ def test_a_document_that_cannot_be_changes_nothing(
     assert export(database) == before
 
 
+def test_what_a_row_lacks_is_told_by_its_name(database: Database) -> None:
+    with pytest.raises(DirectoryError, match=r"trunks\[0\]: Trunk lacks address, name"):
+        apply(database, {"trunks": [{"id": "city"}]})
+
+
 def _outside(told: dict[str, Any], number: str) -> None:
     told["menus"][0]["default"] = {"way": "outside", "number": number, "code": "82"}
 
