@@ -3,6 +3,7 @@ for."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -14,9 +15,9 @@ from directory import callers
 from directory.calendar import moment_of
 from directory.definitions import read_snapshot
 from directory.dial_rules import e164_of
-from directory.dry_run import Answer, who_serves
-from directory.model import DirectoryError, Snapshot
-from directory.plans import CallerKnown, DirectoryPlans
+from directory.dry_run import Answer, Path, SeatAnswer, Seats, path_of, seats_of, with_seats
+from directory.model import DirectoryError
+from directory.plans import DirectoryPlans
 from directory.service import list_extensions
 from storage.session import Database
 
@@ -58,31 +59,38 @@ def number_asked(session: Session, number: str, region: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """All that a dry run needs of the database: read in a thread, while the state goes on changing in its own."""
+    """A dry run that was asked for. The way and what is made of the answer are worked out in a thread, the seats in the
+    thread of the state, which goes on changing."""
 
-    snapshot: Snapshot
-    caller: CallerKnown
-    entry: str
-    at: Micros
-    region: str
+    path: Path
 
-    def answer(self, state: State, keys: str | None) -> Answer:
-        """The dry run; where the state is a live one, in its thread. Raises KeyError: no such entry point."""
-        chosen = None if keys is None else "".join(keys.split(","))
-        return who_serves(self.snapshot, state, self.entry, self.caller, self.at, self.region, chosen)
+    def answer(self, state: State) -> Answer:
+        """The seats in one go, of a state that nobody changes."""
+        answer = self.path.answer
+        return with_seats(answer, {queue.id: seats_of(state, answer, queue) for queue in self.path.queues})
+
+    async def seats(self, state: State) -> Seats:
+        """Those of a live state, in its loop: after each queue calls go on, since a thousand seats of a hundred queues
+        take a second."""
+        found: dict[str, tuple[SeatAnswer, ...]] = {}
+        for queue in self.path.queues:
+            found[queue.id] = seats_of(state, self.path.answer, queue)
+            await asyncio.sleep(0)
+        return found
 
 
-def asking(database: Database, entry: str, caller: str, at: Micros, region: str) -> Asking:
-    """What is known of the caller and the directory now. Blocking."""
+def asking(database: Database, entry: str, caller: str, at: Micros, region: str, keys: str | None) -> Asking:
+    """The way of this caller by the directory as it is now. Blocking. Raises KeyError: no such entry point."""
     plans = DirectoryPlans(database, region=region)
     with database.read() as session:
-        known = plans.known(session, caller, e164_of(caller, region), at)
-        return Asking(read_snapshot(session), known, entry, at, region)
+        known, given = plans.known(session, caller, e164_of(caller, region), at), read_snapshot(session)
+    chosen = None if keys is None else "".join(keys.split(","))
+    return Asking(path_of(given, entry, known, at, region, chosen))
 
 
 def ask(database: Database, state: State, entry: str, caller: str, at: Micros, region: str, keys: str | None) -> Answer:
     """Both in one go, on a state that nobody changes. Blocking. Raises KeyError: no such entry point."""
-    return asking(database, entry, caller, at, region).answer(state, keys)
+    return asking(database, entry, caller, at, region, keys).answer(state)
 
 
 def in_pool(database: Database, number: str) -> bool:

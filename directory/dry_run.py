@@ -1,9 +1,11 @@
 """Who would serve this caller? The whole path of an entry point at a moment, and which seats would be eligible now,
-without anybody being called. Pure: a snapshot of the directory and a state in, a tree out."""
+without anybody being called. Pure: a snapshot of the directory and a state in, a tree out. The way asks the directory
+alone; the seats are asked queue by queue, so that whoever has a live state can go on with calls in between."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from acd import why
@@ -76,19 +78,39 @@ class Answer:
     step: Step | None
 
 
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The way of a caller, which asks no state: the answer still without seats, and the queues on it that are open."""
+
+    answer: Answer
+    queues: tuple[QueueDef, ...]
+
+
+Seats = Mapping[str, tuple[SeatAnswer, ...]]
+"""Queue -> who would serve it."""
+
+
 def who_serves(
     given: Snapshot, state: State, entry_id: str, caller: CallerKnown, at: Micros, region: str, keys: str | None = None
 ) -> Answer:
-    """The path of this caller. `keys` follows these keys alone; None shows every branch. Raises KeyError for an entry
-    point that does not exist."""
+    """The path of this caller with its seats, in one go. `keys` follows these keys alone; None shows every branch.
+    Raises KeyError for an entry point that does not exist."""
+    path = path_of(given, entry_id, caller, at, region, keys)
+    return with_seats(path.answer, {queue.id: seats_of(state, path.answer, queue) for queue in path.queues})
+
+
+def path_of(
+    given: Snapshot, entry_id: str, caller: CallerKnown, at: Micros, region: str, keys: str | None = None
+) -> Path:
+    """As `who_serves`, but for the seats."""
     entry = given.entry(entry_id)
     if entry is None:
         raise KeyError(entry_id)
     plan = plan_for(given, entry, caller, at, region)
     hours = given.hours_named(entry.hours)
-    walk = _Walk(given, state, plan, at)
+    walk = _Walk(given, at)
     begin = plan.start or Destination(Way.QUEUE, plan.queue)
-    return Answer(
+    answer = Answer(
         entry=entry_id,
         at=at,
         opening=opening_of(given, entry.hours, at).value,
@@ -98,18 +120,56 @@ def who_serves(
         plan=plan,
         step=None if plan.refuse else walk.step(begin, "", (), keys),
     )
+    return Path(answer, tuple(walk.open.values()))
+
+
+def seats_of(state: State, answer: Answer, queue: QueueDef) -> tuple[SeatAnswer, ...]:
+    """Every seat as the reference matcher sees it now; a queue the engine does not know yet has none. Milliseconds
+    where there are a thousand seats."""
+    plan = answer.plan
+    if queue.id not in state.queues or plan.medium not in state.media:
+        return ()
+    item = WorkItem(
+        id=ITEM,
+        number=state.next_number,
+        kind=Kind.CALL,
+        medium=plan.medium,
+        record="",
+        plan=plan,
+        arrived_at=answer.at,
+        phase=Phase.WAITING,
+        queue=queue.id,
+        queued_at=answer.at,
+        needs=needs_of(queue, plan.needs),
+    )
+    verdict = why.seats_for(dataclasses.replace(state, items={ITEM: item}), ITEM)
+    first = [SeatAnswer(seat.seat, place, "") for place, seat in enumerate(verdict.eligible, 1)]
+    others = [SeatAnswer(seat.seat, 0, seat.refused.value) for seat in verdict.seats if seat.refused is not None]
+    return (*first, *others)
+
+
+def with_seats(answer: Answer, seats: Seats) -> Answer:
+    """The answer of a path with the seats of its queues."""
+    return dataclasses.replace(answer, step=_seated(answer.step, seats)) if answer.step else answer
+
+
+def _seated(step: Step, seats: Seats) -> Step:
+    here = step.kind == Way.QUEUE.value and step.opening == Opening.OPEN.value
+    return dataclasses.replace(
+        step,
+        seats=seats.get(step.id, ()) if here else (),
+        branches=tuple(Branch(branch.by, _seated(branch.step, seats)) for branch in step.branches),
+    )
 
 
 @dataclass(slots=True)
 class _Walk:
     given: Snapshot
-    state: State
-    plan: EntryPlan
     at: Micros
     told: int = 0
     seen: set[tuple[Way, str, str]] = field(default_factory=set)
-    seats: dict[str, tuple[SeatAnswer, ...]] = field(default_factory=dict)
-    """Queue -> who would serve it."""
+    open: dict[str, QueueDef] = field(default_factory=dict)
+    """The queues on the way that take callers then."""
 
     def step(self, to: Destination, waits_in: str, above: tuple[tuple[Way, str], ...], keys: str | None) -> Step:
         """The step that a destination leads to. `waits_in` is the queue the caller is in, "" for none."""
@@ -147,38 +207,7 @@ class _Walk:
         followed = shown if keys is None else [(by, to) for by, to in shown if by == "closed"]
         if opening is not Opening.OPEN and queue.closed is None:  # who comes now is not taken
             followed = [*followed, ("closed", Destination(Way.HANG_UP))]
-        return Step(
-            Way.QUEUE.value,
-            queue.id,
-            queue.greeting,
-            opening.value,
-            self._seats_of(queue) if opening is Opening.OPEN else (),
-            tuple(Branch(by, self.step(to, queue.id, path, keys)) for by, to in followed),
-        )
-
-    def _seats_of(self, queue: QueueDef) -> tuple[SeatAnswer, ...]:
-        if queue.id not in self.seats:
-            self.seats[queue.id] = self._seats(queue)
-        return self.seats[queue.id]
-
-    def _seats(self, queue: QueueDef) -> tuple[SeatAnswer, ...]:
-        """Every seat as the reference matcher sees it now; a queue the engine does not know yet has none."""
-        if queue.id not in self.state.queues or self.plan.medium not in self.state.media:
-            return ()
-        item = WorkItem(
-            id=ITEM,
-            number=self.state.next_number,
-            kind=Kind.CALL,
-            medium=self.plan.medium,
-            record="",
-            plan=self.plan,
-            arrived_at=self.at,
-            phase=Phase.WAITING,
-            queue=queue.id,
-            queued_at=self.at,
-            needs=needs_of(queue, self.plan.needs),
-        )
-        verdict = why.seats_for(dataclasses.replace(self.state, items={ITEM: item}), ITEM)
-        first = [SeatAnswer(seat.seat, place, "") for place, seat in enumerate(verdict.eligible, 1)]
-        others = [SeatAnswer(seat.seat, 0, seat.refused.value) for seat in verdict.seats if seat.refused is not None]
-        return (*first, *others)
+        if opening is Opening.OPEN:
+            self.open[queue.id] = queue
+        branches = tuple(Branch(by, self.step(to, queue.id, path, keys)) for by, to in followed)
+        return Step(Way.QUEUE.value, queue.id, queue.greeting, opening.value, branches=branches)

@@ -6,11 +6,11 @@ import asyncio
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 from sqlalchemy.orm import Session
 
-from api.asking import NotAMoment, asking, moment_asked, number_asked
+from api.asking import Asking, NotAMoment, asking, moment_asked, number_asked
 from api.auth.permissions import Permission
 from api.auth.tokens import Token
 from api.changing import directory_refused
@@ -20,7 +20,7 @@ from api.schemas import Asked, Id, moment
 from api.services import Services
 from directory import callers
 from directory.callers import Blacklisted, Vip
-from directory.dry_run import Answer, Step
+from directory.dry_run import Answer, SeatAnswer, Seats, Step, with_seats
 from directory.model import DirectoryError
 
 router = APIRouter(tags=["callers"])
@@ -170,22 +170,15 @@ def _set_vip(use: Services, asked: VipAsked, who: Token, live: str) -> list[Vip]
 # --- who would serve? -----------------------------------------------------------------------------------------------
 
 
-class SeatAnswerOut(BaseModel):
-    """`place` 1 is asked first; `refused` is the rule that keeps a seat out, with place 0."""
-
-    seat: str
-    place: int
-    refused: str
-
-
 class StepOut(BaseModel):
-    """Where the caller is, and where each way on leads."""
+    """Where the caller is, and where each way on leads. Its seats are taken as they come: a model for each of a hundred
+    thousand would hold everybody up."""
 
     kind: str
     id: str
     prompt: str
     opening: str
-    seats: list[SeatAnswerOut]
+    seats: tuple[SeatAnswer, ...]
     branches: list[BranchOut]
 
 
@@ -219,7 +212,7 @@ def step_out(given: Step) -> StepOut:
         id=given.id,
         prompt=given.prompt,
         opening=given.opening,
-        seats=[SeatAnswerOut(seat=one.seat, place=one.place, refused=one.refused) for one in given.seats],
+        seats=given.seats,
         branches=[BranchOut(by=one.by, step=step_out(one.step)) for one in given.branches],
     )
 
@@ -240,14 +233,14 @@ def answer_out(given: Answer) -> WhoServesOut:
     )
 
 
-@router.get("/who-serves")
+@router.get("/who-serves", response_model=WhoServesOut)
 async def who_serves(
     use: Use,
     entry: Annotated[str, Query(max_length=64)],
     caller: Number = "",
     at: Annotated[str, Query(max_length=40)] = "",
     keys: Annotated[str | None, Query(max_length=50, pattern=r"^[0-9*#,]*$")] = None,
-) -> WhoServesOut:
+) -> Response:
     """A dry run: hours, blacklist, VIP, greeting, menus to any depth, queue, and the seats that would be eligible.
 
     `at` is a time like "Sun 20:05" or 2026-12-25T20:05 in the organisation's zone; `keys` like 1,2 follows them alone.
@@ -255,10 +248,15 @@ async def who_serves(
     settings = use.settings
     try:
         when = moment_asked(at, use.now(), settings.timezone)
-        asked = await asyncio.to_thread(asking, use.database, entry, caller, when, settings.default_region)
-        answer = asked.answer(use.state, keys)
+        asked = await asyncio.to_thread(asking, use.database, entry, caller, when, settings.default_region, keys)
     except NotAMoment as error:
         raise ApiError(422, "bad_time", say=str(error)) from None
     except KeyError:
         raise ApiError(404, "unknown_entry", say=f"There is no entry point {entry}.") from None
-    return answer_out(answer)
+    seats = await asked.seats(use.state)
+    return Response(await asyncio.to_thread(_told, asked, seats), media_type="application/json")
+
+
+def _told(asked: Asking, seats: Seats) -> str:
+    """The answer's text: of a large centre it is some megabytes, which the event loop is spared."""
+    return answer_out(with_seats(asked.path.answer, seats)).model_dump_json()

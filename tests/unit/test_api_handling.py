@@ -21,15 +21,37 @@ import structlog
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
+from acd import why
 from acd.core import inputs as i
-from acd.core.model import SECOND, EntryPlan, OfferResult, Presence, SeatProfile, State, TrunkDef, WatchMode
+from acd.core.model import (
+    SECOND,
+    Destination,
+    EntryPlan,
+    MediumDef,
+    Menu,
+    MenuOption,
+    OfferResult,
+    Presence,
+    QueueDef,
+    Seat,
+    SeatProfile,
+    SeatQueue,
+    State,
+    TrunkDef,
+    WatchMode,
+    Way,
+)
 from acd.core.shapes import Shape
+from api import asking
 from api.auth.permissions import PREFIX, Permission
 from api.engine import EngineProcess
 from api.hours import HoursKeeper
+from api.routes import lists
 from api.services import Services
 from directory import changes, prompts, service
-from directory.model import EntryPoint, Hours, OutboundCode, Stretch, Trunk, WeekDay
+from directory.checks import KEYS
+from directory.dry_run import Answer
+from directory.model import EntryPoint, Hours, OutboundCode, Snapshot, Stretch, Trunk, WeekDay
 from directory.prompts import speaker
 from records.consumer import RecordsConsumer
 from storage import tables
@@ -454,6 +476,64 @@ async def test_who_serves_names_seats_and_refusals(api: Api) -> None:
     }
     assert (await ask(api, "GET", "/who-serves?entry=99"))[0] == 404
     assert (await ask(api, "GET", "/who-serves?entry=82&at=soon"))[0] == 422
+
+
+def _center(queues: int, seats: int) -> tuple[Snapshot, State]:
+    """Entry point 81 with a key for each queue, ten of them a menu; every seat serves all of them."""
+    defined = tuple(QueueDef(f"q{number}", f"q{number}") for number in range(queues))
+    places = [Destination(Way.QUEUE, one.id) for one in defined]
+    menus: list[Menu] = []
+    while len(places) > 1:
+        groups = [places[start : start + 10] for start in range(0, len(places), 10)]
+        made = [_menu(f"m{len(menus) + number}", group) for number, group in enumerate(groups)]
+        menus += made
+        places = [Destination(Way.MENU, one.id) for one in made]
+    state = State()
+    state.media["voice"] = MediumDef("voice", Presence.VOICE, 1, 1, ("*",), ("voice",), needs_phone=True)
+    state.queues |= {one.id: one for one in defined}
+    for number in range(seats):
+        profile = SeatProfile(f"s{number}", "", tuple(SeatQueue(one.id) for one in defined))
+        state.seats[profile.id] = Seat(profile, signed_in_at=1)
+    entry = EntryPoint(id="81", name="", queue="q0", start=places[0])
+    return Snapshot(queues=defined, menus=tuple(menus), entries=(entry,)), state
+
+
+def _menu(name: str, places: list[Destination]) -> Menu:
+    options = tuple(MenuOption(KEYS[number], to) for number, to in enumerate(places))
+    return Menu(id=name, prompt="x", options=options, default=Destination(Way.HANG_UP))
+
+
+async def test_calls_go_on_while_somebody_asks_who_serves(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot, state = _center(queues=100, seats=200)
+    turns, seen, threads = 0, list[int](), list[int]()
+    look, tell = why.seats_for, lists.answer_out
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def looking(given: State, item: str) -> why.ItemVerdict:
+        seen.append(turns)
+        return look(given, item)
+
+    def telling(answer: Answer) -> lists.WhoServesOut:
+        threads.append(threading.get_ident())
+        return tell(answer)
+
+    monkeypatch.setattr(asking, "read_snapshot", lambda _: snapshot)
+    monkeypatch.setattr(Services, "state", property(lambda _: state))
+    monkeypatch.setattr(why, "seats_for", looking)
+    monkeypatch.setattr(lists, "answer_out", telling)
+    running = asyncio.create_task(others())
+    status, answer = await ask(api, "GET", "/who-serves?entry=81")
+    running.cancel()
+    assert status == 200
+    assert len(answer["step"]["branches"][3]["step"]["branches"][7]["step"]["seats"]) == 200
+    assert len(seen) == len(set(seen)) == 100, "everything else has a turn before each queue"
+    assert threads != []
+    assert threading.get_ident() not in threads, "megabytes are not made where calls wait for it"
 
 
 async def test_prompts_are_uploaded_listed_and_removed(api: Api) -> None:
