@@ -194,8 +194,9 @@ def apply_talk(case: Case, fact: TalkFact, recorded: f.Recorded) -> None:
         case f.TookOver():
             _took_over(case, fact, recorded)
         case f.CustomerLeft():
-            item.left_at, item.sip, item.q850 = at, fact.sip, fact.q850
-            item.not_before, item.exact = fact.not_before, not fact.not_before
+            if fact.gone:  # a callback's try that its agent did not live to hear answered is no end: he is called anew
+                item.left_at, item.sip, item.q850 = at, fact.sip, fact.q850
+                item.not_before, item.exact = fact.not_before, not fact.not_before
             parts.leg_gone(case, fact.leg, at, fact.sip, fact.q850)
             parts.mark(case, MarkKind.LEFT, at, fact.leg, fact.who)
         case f.CustomerMoved():

@@ -325,6 +325,8 @@ def requeue(core: Core, item: WorkItem, seat: str, reason: str) -> None:
         leading.move(core, item, moved_to)
     elif not speaking.is_open(core, queue.id) and queue.closed is not None and item.leg:
         leading.lead(core, item, queue.closed)
+    if not item.leg:
+        leading.drop_if_he_called(core, item)
 
 
 def invite_due(core: Core, item_id: str) -> None:

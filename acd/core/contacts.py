@@ -160,7 +160,8 @@ def message_noted(core: Core, given: i.MessageNoted) -> Reply:
 
 
 def fallback_took(core: Core, given: i.FallbackTook) -> Reply:
-    """The caller is in the plain queue of the dialplan: he waits there, not here, until that says how it ended."""
+    """The caller is in the plain queue of the dialplan: he waits there, not here, until that says how it ended. A
+    callback promised to him keeps its place but begins only when he has gone: his phone is busy, and it rings once."""
     item = core.item(core.state.legs.get(given.leg, ""))
     if item is None or item.phase is Phase.PARKED:
         return LATE
@@ -181,13 +182,16 @@ def _let_go(core: Core, item: WorkItem, who: Party) -> None:
 
 
 def fallback_served(core: Core, given: i.FallbackServed) -> Reply:
-    """Book what the dialplan's plain queue did while no engine was there; twice is once."""
+    """Book what the dialplan's plain queue did while no engine was there; twice is once. Who was answered there needs
+    no callback that was promised to him; who was not is called back."""
     if given.leg in core.state.over:
         return LATE
     known = core.item(core.state.legs.get(given.leg, ""))
     if known is not None:
         _let_go(core, known, Party.SYSTEM)
         watching.all_over(core, known)
+        if known.leaves_as is Outcome.CALLBACK_TAKEN and not given.answered_at:
+            leading.keep_place(core, known)
     outcome = Outcome.FALLBACK if given.answered_at else Outcome.ABANDONED_QUEUE
     item_id = known.id if known is not None else core.new_id("i")
     core.record(
@@ -205,6 +209,8 @@ def fallback_served(core: Core, given: i.FallbackServed) -> Reply:
             exact=given.exact,
         )
     )
+    if given.answered_at:
+        leading.settle_callback(core, (known or given).plan.address, given.answered_at)
     return Done(item=item_id)
 
 

@@ -132,6 +132,12 @@ def has_room(core: Core, route: Route) -> bool:
     return trunk is not None and not 0 < trunk.cap <= core.state.lines.get(route.trunk, 0)
 
 
+def is_full(core: Core, route: Route | None, seat: str) -> bool:
+    """Whether the route's line is at its cap, which passes; this call is counted. What is missing stays missing."""
+    refusal = no_way(core, route, seat)
+    return refusal is not None and refusal.code is Code.LINE_CAP
+
+
 def not_outside(core: Core, seat_id: str, route: Route | None) -> Refused | None:
     """Why this seat may not bring a number outside into its conversation: its status allows no outbound calls, or there
     is no way."""
@@ -149,12 +155,13 @@ def dial_customer(core: Core, item: WorkItem, route: Route) -> None:
 
 
 def call_back(core: Core, item: WorkItem) -> None:
-    """A callback was accepted: the customer is called, once."""
+    """A callback was accepted: the customer is called, once. Without a number, or a line to call by, it ends: nothing
+    would come of it however often it rang."""
     route = item.plan.callback
     if route is None:
-        seat = item.seat
-        leaving.leave(core, item, Party.SYSTEM)
-        leaving.end(core, item, Outcome.WRONG_NUMBER, Party.SYSTEM, seat=seat)
+        give_up(core, item, Outcome.WRONG_NUMBER, Party.SYSTEM)
+    elif no_way(core, route, item.seat) is not None:
+        give_up(core, item, Outcome.UNREACHABLE, Party.SYSTEM)
     else:
         dial_customer(core, item, route)
 

@@ -44,7 +44,7 @@ MESSAGE_MEDIUM = "voicemail"
 """The medium a message is brought to a seat by, where the centre has defined it."""
 
 HOPS = 8
-"""Queues that lead to one another (full, closed, empty): a chain longer than this leads nowhere."""
+"""Queues that lead to one another (full, closed, empty, retired): a chain longer than this leads nowhere."""
 
 IN_QUEUE = (Phase.WAITING, Phase.OFFERED)
 
@@ -228,7 +228,7 @@ def offer_over(core: Core, item_id: str) -> None:
     if item is None or item.phase is not Phase.WAITING:
         return
     if not item.leg:
-        _drop_if_he_called(core, item)
+        drop_if_he_called(core, item)
         return
     queue = core.state.queues[item.queue]
     if not speaking.is_open(core, queue.id) and queue.closed is not None:
@@ -353,7 +353,7 @@ def keep_message(core: Core, item: WorkItem) -> None:
     """What he has said becomes a work item; before the tone he has said nothing."""
     if item.token:
         return
-    queue = _usable(core, item.queue) or _usable(core, item.plan.queue)
+    queue = standing(core, item.queue) or standing(core, item.plan.queue)
     task = ""
     if queue is not None and MESSAGE_MEDIUM in core.state.media:
         task = enter(core, Kind.VOICEMAIL, _plan_of_task(item, queue, MESSAGE_MEDIUM))
@@ -385,39 +385,59 @@ def _take_callback(core: Core, item: WorkItem, to: Destination) -> None:
 
 
 def keep_place(core: Core, item: WorkItem) -> None:
-    """The caller has gone: his callback stands in the queue where he stood."""
-    task = core.item(core.state.keys.get(key_of_callback(item.plan.address), ""))
+    """The caller has gone, whoever saw it: his callback stands in the queue where he stood. Where he waits on another
+    call by now it is dropped."""
+    task = _callback_of(core, item.plan.address)
     if task is None or task.phase is not Phase.ENTERED:
         return
-    queue = _usable(core, task.queue) or _usable(core, task.plan.queue)
+    queue = standing(core, task.queue) or standing(core, task.plan.queue)
     if queue is None:
         leaving.end(core, task, Outcome.CLOSED, Party.SYSTEM)
-    else:
+    elif not drop_if_he_called(core, task, but=item.id):
         _put(core, task, queue, task.order)
 
 
+def settle_callback(core: Core, address: str, since: Micros) -> None:
+    """A person answered this customer at `since`: what was promised to him before is kept. A callback on its way to a
+    seat, or already on the line, stays."""
+    task = _callback_of(core, address)
+    if task is None or task.leg or task.arrived_at > since:
+        return
+    if task.phase in (Phase.ENTERED, Phase.WAITING):
+        leaving.end(core, task, Outcome.CANCELLED, Party.CUSTOMER)
+
+
+def _callback_of(core: Core, address: str) -> WorkItem | None:
+    """The customer's open callback, also once he is on the line."""
+    return core.item(core.state.keys.get(key_of_callback(address), "")) if address else None
+
+
 def _place_of_callback(core: Core, item: WorkItem, order: Micros) -> Micros:
-    """A caller whose callback still waits takes its place: he is not called too. One on its way to a seat stays."""
-    known = core.item(core.state.keys.get(key_of_callback(item.plan.address), "")) if item.leg else None
-    if known is None or known is item or known.kind is not Kind.CALLBACK or known.phase is not Phase.WAITING:
+    """A caller whose callback still waits takes its place: he is not called too. One on its way to a seat stays, and so
+    does one whose customer is on the line."""
+    known = _callback_of(core, item.plan.address) if item.leg else None
+    if known is None or known.leg or known.kind is not Kind.CALLBACK or known.phase is not Phase.WAITING:
         return order
     place = known.order
     leaving.end(core, known, Outcome.CANCELLED, Party.CUSTOMER)
     return place
 
 
-def _drop_if_he_called(core: Core, item: WorkItem) -> None:
-    """A callback that nobody took while he was calling in himself: his call waits, so he is not called too. Such a
-    callback was on its way to a seat when he came; looked for among all contacts, since that is rare."""
-    if item.kind is not Kind.CALLBACK:
-        return
-    calls = (one for one in core.state.items.values() if one.leg and one.phase in IN_QUEUE)
-    if any(one.plan.address == item.plan.address for one in calls if one.plan.address):
-        leaving.end(core, item, Outcome.CANCELLED, Party.CUSTOMER)
+def drop_if_he_called(core: Core, item: WorkItem, *, but: str = "") -> bool:
+    """A callback that would wait while he waits on the line himself is dropped, so he is not called too: when he came
+    it was on its way to a seat, or was to begin only with the end of another call of his (`but`). Looked for among all
+    contacts, since that is rare."""
+    calls = (one for one in core.state.items.values() if one.leg and one.phase in IN_QUEUE and one.id != but)
+    waits = any(one.plan.address == item.plan.address for one in calls if one.plan.address)
+    if item.kind is not Kind.CALLBACK or not waits:
+        return False
+    leaving.end(core, item, Outcome.CANCELLED, Party.CUSTOMER)
+    return True
 
 
 def _queue_of_task(core: Core, item: WorkItem, to: Destination) -> QueueDef | None:
-    return _usable(core, to.to or _own_queue(item))
+    queue = core.state.queues.get(to.to or _own_queue(item))
+    return None if queue is None or queue.retired else queue
 
 
 def _own_queue(item: WorkItem) -> str:
@@ -425,8 +445,14 @@ def _own_queue(item: WorkItem) -> str:
     return item.queue if item.phase in IN_QUEUE else item.plan.queue
 
 
-def _usable(core: Core, queue_id: str) -> QueueDef | None:
+def standing(core: Core, queue_id: str) -> QueueDef | None:
+    """For who was in it already: the queue of that id or, where it was taken out of use, the one those who waited were
+    moved to, from one to the next; None where that leads to none."""
     queue = core.state.queues.get(queue_id)
+    for _ in range(HOPS):
+        if queue is None or not queue.retired:
+            return queue
+        queue = core.state.queues.get(queue.moved_to)
     return None if queue is None or queue.retired else queue
 
 

@@ -155,6 +155,6 @@ def end(
     first."""
     watching.all_over(core, item)
     conference.drop_other(core, item, who)
-    if outcome is Outcome.CALLBACK_TAKEN:
+    if Outcome.CALLBACK_TAKEN in (outcome, item.leaves_as):  # what was promised holds, also where nobody saw him go
         leading.keep_place(core, item)
     core.record(f.Ended(item.id, outcome, who, item.medium, item.leg, item.queue, seat, sip, q850, since, gone))

@@ -118,8 +118,8 @@ def _accept(core: Core, offer_id: str) -> Reply:
     bridge = f"{offer_id}-b" if phone else ""
     recording = (item.recording or f"{item.id}-r") if records else ""
     virtual = item.kind is Kind.CALLBACK and not item.leg  # one whose seat was lost has its customer already
-    if virtual and item.plan.callback is not None and dialling.no_way(core, item.plan.callback, known.seat) is not None:
-        # Its line is full: the promise is kept later, at its old place; the seat is left alone for a moment.
+    if virtual and phone and dialling.is_full(core, item.plan.callback, known.seat):
+        # The promise is kept later, at its old place; the seat is left alone for a moment.
         _end_offer(core, offer_id, OfferResult.UNREACHABLE, Party.SYSTEM)
         return Done(item=item.id, offer=offer_id, note="line_cap")
     if item.id in core.state.seats[known.seat].wrap_ups:  # his own lost contact comes back before its wrap-up is over

@@ -1,0 +1,221 @@
+"""A callback that was promised: kept whatever becomes of the caller's line, given up only for a reason, never twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from acd.core import facts as f
+from acd.core import inputs as i
+from acd.core import model as m
+from acd.core.model import SECOND, Outcome, Party, Phase
+from records.fold import Rules, fold_into
+from records.model import Case, MarkKind
+from tests.support.led import PLAN, centre, outcome
+from tests.support.scene import Scene, key, queue
+
+WORDS = key("2", m.Way.CALLBACK, prompt="we call")
+
+
+def promised() -> tuple[Scene, str, str]:
+    """A caller who hears that he will be called back; gives his item and his callback, which begins when he has
+    gone."""
+    scene = centre(queue("service", keys=(WORDS,)), queue("sales"), queue("third"))
+    item = scene.enter(PLAN)
+    scene.press(item, "2")
+    task = scene.facts(f.CallbackTaken)[0].task
+    assert (scene.phase(item), scene.phase(task)) == (Phase.SAYING, Phase.ENTERED)
+    return scene, item, task
+
+
+def served(scene: Scene, leg: str, *, answered: bool, plan: m.EntryPlan = PLAN) -> None:
+    """The dialplan's plain queue tells how a call ended there."""
+    answered_at = scene.now if answered else 0
+    scene.done(i.FallbackServed(leg, plan, scene.now - 1, answered_at, scene.now, "", True))
+
+
+def leg_of(scene: Scene, item: str) -> str:
+    return scene.state.items[item].leg
+
+
+# --- kept ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.feature("V17")
+def test_a_promise_holds_where_nobody_saw_the_caller_go() -> None:
+    """He hung up during the last words while the engine was away: he is called back from his place."""
+    scene, item, task = promised()
+    scene.done(i.PartyLeft(leg_of(scene, item), observed=False, not_before=scene.now))
+    assert outcome(scene, item)[0] is Outcome.UNOBSERVED
+    assert (scene.phase(task), scene.state.items[task].queue) == (Phase.WAITING, "service")
+
+
+@pytest.mark.feature("V17")
+def test_a_promise_begins_only_when_the_plain_queue_has_let_him_go() -> None:
+    """There his phone is busy, and he is called once; however it ended there unanswered, he is called."""
+    for told in (True, False):
+        scene, item, task = promised()
+        leg = leg_of(scene, item)
+        scene.done(i.FallbackTook(leg))
+        assert (scene.phase(item), scene.phase(task)) == (Phase.PARKED, Phase.ENTERED)
+        if told:
+            served(scene, leg, answered=False)
+        else:
+            scene.done(i.PartyLeft(leg))
+        assert scene.phase(task) is Phase.WAITING
+
+
+@pytest.mark.feature("V17")
+def test_a_promise_holds_where_the_plain_queue_had_him_and_we_heard_of_it_late() -> None:
+    """No word that it took him, only how it ended: nobody answered."""
+    scene, item, task = promised()
+    served(scene, leg_of(scene, item), answered=False)
+    assert scene.phase(task) is Phase.WAITING
+
+
+@pytest.mark.feature("V17")
+def test_a_place_is_kept_in_the_queue_that_took_over_from_another() -> None:
+    """His queue was moved to another, and that one to a third, while he heard the last words."""
+    scene, item, task = promised()
+    scene.done(i.QueueRetired("service", "sales"))
+    scene.done(i.QueueRetired("sales", "third"))
+    scene.hang_up(item)
+    assert (scene.phase(task), scene.state.items[task].queue) == (Phase.WAITING, "third")
+
+
+# --- settled ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.feature("V17")
+@pytest.mark.parametrize("took", [True, False])
+def test_who_was_answered_in_the_plain_queue_is_not_called_back(took: bool) -> None:
+    """He had his person."""
+    scene, item, task = promised()
+    leg = leg_of(scene, item)
+    if took:
+        scene.done(i.FallbackTook(leg))
+    served(scene, leg, answered=True)
+    assert outcome(scene, task) == (Outcome.CANCELLED, Party.CUSTOMER)
+
+
+@pytest.mark.feature("V17")
+def test_a_waiting_callback_is_settled_by_a_later_call_that_was_answered_without_us() -> None:
+    """Only by a later one, and only this customer's."""
+    scene, item, task = promised()
+    scene.hang_up(item)
+    early = i.FallbackServed("old", PLAN, 1, 2, 3, "", True)
+    other = m.EntryPlan("e", 1, "service", address="a-2")
+    scene.done(early)
+    served(scene, "elsewhere", answered=True, plan=other)
+    served(scene, "unknown", answered=True, plan=m.EntryPlan("e", 1, "service"))
+    assert scene.phase(task) is Phase.WAITING
+    served(scene, "new", answered=True)
+    assert outcome(scene, task) == (Outcome.CANCELLED, Party.CUSTOMER)
+
+
+@pytest.mark.feature("V17")
+def test_who_waits_on_another_call_is_not_called_back_when_the_first_ends() -> None:
+    """Two calls of his: the first heard the promise, the second waits."""
+    scene, item, task = promised()
+    again = scene.enter(PLAN)
+    scene.choose("a", "ready")
+    assert scene.offered_to(again) == "a"
+    scene.hang_up(item)
+    assert outcome(scene, task) == (Outcome.CANCELLED, Party.CUSTOMER)
+    assert scene.phase(again) is Phase.OFFERED
+
+
+@pytest.mark.feature("V17")
+def test_a_callback_whose_agent_is_lost_is_dropped_where_the_customer_waits_himself() -> None:
+    """His phone was being rung when he called; the agent's phone died before he picked up."""
+    scene, item, task = promised()
+    scene.hang_up(item)
+    scene.choose("a", "ready")
+    scene.answer(task)
+    assert scene.phase(task) is Phase.DIALLING
+    again = scene.enter(PLAN)
+    scene.done(i.PartyLeft(scene.facts(f.Accepted)[0].offer, hung_up=False))
+    assert outcome(scene, task) == (Outcome.CANCELLED, Party.CUSTOMER)
+    assert again in scene.state.items
+
+
+@pytest.mark.feature("V17")
+@pytest.mark.parametrize("by", ["another call", "the plain queue"])
+def test_who_was_called_back_and_waits_on_the_line_is_not_hung_up(by: str) -> None:
+    """Another call from his number, a switchboard's, takes a callback's place, not a person's on the line."""
+    scene, item, task = promised()
+    scene.hang_up(item)
+    scene.choose("a", "ready")
+    scene.answer(task)
+    scene.done(i.OfferAnswered(leg_of(scene, task)))
+    scene.choose("a", "meal")
+    scene.done(i.PartyLeft(scene.facts(f.Accepted)[0].offer, hung_up=False))
+    assert scene.phase(task) is Phase.WAITING
+    if by == "another call":
+        scene.enter(PLAN)
+    else:
+        served(scene, "new", answered=True)
+    assert scene.phase(task) is Phase.WAITING
+
+
+# --- its line --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.feature("V17")
+def test_a_callback_without_its_line_ends_instead_of_ringing_for_ever() -> None:
+    """The line was taken out of the configuration: one agent is rung once, and is free at once."""
+    scene, item, task = promised()
+    scene.hang_up(item)
+    scene.done(i.TrunkRetired("carrier"))
+    scene.choose("a", "ready")
+    scene.answer(task)
+    assert outcome(scene, task) == (Outcome.UNREACHABLE, Party.SYSTEM)
+    scene.wait(60)
+    assert len(scene.offers()) == 1
+    assert scene.seen("a") is m.SeatState.READY
+
+
+@pytest.mark.feature("V15", "V17")
+def test_a_callback_keeps_its_place_while_its_line_is_full() -> None:
+    """That passes: he is called as soon as the line has room."""
+    scene, item, task = promised()
+    scene.hang_up(item)
+    scene.done(i.TrunkDefined(m.TrunkDef("carrier", 1)))
+    on_line = scene.enter(m.EntryPlan("e", 1, "third", trunk="carrier", priority=-1))
+    scene.choose("a", "ready")
+    assert scene.done(i.OfferAnswered(scene.state.items[task].offer)).note == "line_cap"
+    scene.hang_up(on_line)
+    scene.wait(60)
+    scene.choose("a", "ready")
+    scene.answer(task)
+    assert scene.phase(task) is Phase.DIALLING
+
+
+# --- its record ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.feature("V17", "R2")
+def test_a_try_whose_agent_was_lost_is_no_end_of_the_conversation() -> None:
+    """The second try succeeds: the conversation has its own length, not one from the end of the first try. The try
+    stays visible: its leg has its end, and the case the mark."""
+    scene, item, task = promised()
+    scene.hang_up(item)
+    scene.choose("a", "ready")
+    scene.answer(task)
+    first = leg_of(scene, task)
+    scene.wait(3)
+    scene.done(i.PartyLeft(scene.facts(f.Accepted)[0].offer, hung_up=False))
+    scene.wait(60)
+    scene.choose("a", "ready")
+    scene.answer(task)
+    scene.done(i.OfferAnswered(leg_of(scene, task)))
+    scene.wait(120)
+    scene.hang_up(task)
+    cases: dict[str, Case] = {}
+    for recorded in scene.world.log:
+        fold_into(cases, recorded, Rules())
+    case = cases[task]
+    assert case.record is not None
+    assert (case.record.conversation_end_at - case.record.service_start_at) // SECOND == 120
+    assert case.interaction.left_at == 0
+    assert [one.leg for one in case.legs if one.leg == first and one.ended_at] == [first]
+    assert [(one.kind, one.subject) for one in case.marks if one.kind == MarkKind.LEFT] == [(MarkKind.LEFT, first)]
