@@ -219,10 +219,7 @@ def hand_outside(core: Core, item: WorkItem, route: Route) -> None:
     """A menu or an overflow leads outside: the caller waits while the number is rung, then he talks with whoever is
     there. Where it fails he goes into his plan's queue."""
     if dialling.no_way(core, route, "") is not None:
-        if item.phase is Phase.WAITING:  # he keeps his place; the line may be free for the next
-            core.record(f.LongestWaitOver(item.id, item.queue))
-        else:
-            _strand(core, item)
+        _strand(core, item)
         return
     _reshape(core, item, Shape.BLIND, "overflow")
     _invite(core, item, Target(TargetKind.OUTSIDE, route.address), route, by="", blind=True)
@@ -291,7 +288,7 @@ def invite_failed(core: Core, leg: str, result: OfferResult, who: Party, *, sip:
     if aftermath is Aftermath.TALK:
         _reshape(core, item, Shape.TALK, str(result))
     elif recalled or not _recall(core, item, by):
-        _strand(core, item)
+        _strand(core, item, outside=bool(by))
     return Done(item=item.id, offer=leg)
 
 
@@ -303,28 +300,30 @@ def _recall(core: Core, item: WorkItem, by: str) -> bool:
     return True
 
 
-def _strand(core: Core, item: WorkItem) -> None:
-    """Nobody has the customer: he waits at his old place; where he never had one, in his plan's queue."""
+def _strand(core: Core, item: WorkItem, *, outside: bool = False) -> None:
+    """Nobody has the customer: he waits at his old place; where he never had one, in his plan's queue. `outside` False:
+    a rule led him outside and nobody is there, so no rule leads him there again, which would ring for ever."""
     if item.queue:
-        requeue(core, item, "", "transfer_failed")
+        requeue(core, item, "", "transfer_failed", outside=outside)
     elif item.plan.queue:
-        leading.enqueue(core, item, item.plan.queue, outside=False)
+        leading.enqueue(core, item, item.plan.queue, outside=outside)
     else:
         leaving.end(core, item, Outcome.ANSWERED if item.served else Outcome.DIVERTED, Party.SYSTEM)
 
 
-def requeue(core: Core, item: WorkItem, seat: str, reason: str) -> None:
+def requeue(core: Core, item: WorkItem, seat: str, reason: str, *, outside: bool = True) -> None:
     """The customer waits again in the queue he came from, at his old place; where that has closed or is no more, he
-    goes where it sends those who wait. A supervisor has nobody to listen to any more."""
+    goes where it sends those who wait. A supervisor has nobody to listen to any more. `outside` False: numbers outside
+    have been tried."""
     queue = core.state.queues[item.queue]
     watching.all_over(core, item, "waiting")
     times = speaking.waiting_times(core, queue, item)
     core.record(f.Requeued(item.id, item.queue, seat, reason, *times))
-    moved_to = core.state.queues.get(queue.moved_to)
-    if queue.retired and moved_to is not None:
+    moved_to = leading.standing(core, queue.id) if queue.retired else None
+    if moved_to is not None:
         leading.move(core, item, moved_to)
     elif not speaking.is_open(core, queue.id) and queue.closed is not None and item.leg:
-        leading.lead(core, item, queue.closed)
+        leading.lead(core, item, queue.closed, outside=outside)
     if not item.leg:
         leading.drop_if_he_called(core, item)
 

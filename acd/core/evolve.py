@@ -81,7 +81,9 @@ def evolve(state: State, recorded: f.Recorded) -> None:
         case f.CallbackTaken():
             pass
         case f.LongestWaitOver():
-            _stop(state, "leave", fact.item)
+            item = state.items[fact.item]
+            item.overdue = item.overdue or bool(fact.again_at)
+            _set(state, "leave", fact.item, fact.again_at)
         case f.PlaceKept():
             item = state.items[fact.item]
             item.queue, item.order = fact.queue, fact.order
@@ -109,7 +111,7 @@ def evolve(state: State, recorded: f.Recorded) -> None:
         case f.Requeued():
             item = state.items[fact.item]
             item.phase, item.seat, item.offer, item.bridge = Phase.WAITING, "", "", ""
-            item.shape, item.menu = Shape.NONE, ""
+            item.shape, item.menu, item.overdue = Shape.NONE, "", False
             _stop(state, "menu", fact.item)
             _stop(state, "dial", fact.item)
             _set(state, "relax", fact.item, fact.relax_at)
@@ -350,7 +352,7 @@ def _moved(state: State, fact: f.Moved, at: Micros) -> None:
 
 def _wait_in(state: State, item: WorkItem, fact: f.Queued | f.Moved) -> None:
     item.order, item.needs, item.ring = fact.order, fact.needs, 0
-    item.guess, item.spoken = fact.guess, 0
+    item.guess, item.spoken, item.overdue = fact.guess, 0, False
     for kind, due in (("relax", fact.relax_at), ("leave", fact.leave_at), ("say", fact.speak_at)):
         _set(state, kind, item.id, due)
 

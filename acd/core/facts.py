@@ -188,10 +188,12 @@ class Announced(_Versioned):
 
 @dataclass(frozen=True, slots=True)
 class LongestWaitOver(_Versioned):
-    """The queue's longest wait is over while a seat is rung for him: he leaves the queue when that comes to nothing."""
+    """The queue's longest wait is over while a seat is rung for him: he leaves the queue when that comes to nothing. Or
+    the line he is to leave by is full: he is tried again at `again_at`, 0 = at no time of its own."""
 
     item: str
     queue: str
+    again_at: Micros = 0
 
 
 @dataclass(frozen=True, slots=True)

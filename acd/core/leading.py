@@ -20,6 +20,7 @@ from acd.core.model import (
     Party,
     Phase,
     QueueDef,
+    Route,
     SkillLevel,
     Way,
     WorkItem,
@@ -46,19 +47,23 @@ MESSAGE_MEDIUM = "voicemail"
 HOPS = 8
 """Queues that lead to one another (full, closed, empty, retired): a chain longer than this leads nowhere."""
 
+LINE_RETRY: Micros = 30 * SECOND
+"""Whose longest wait is over while the line out is full is led out anew after this."""
+
 IN_QUEUE = (Phase.WAITING, Phase.OFFERED)
 
 
 # --- destinations ------------------------------------------------------------------------------------------------
 
 
-def possible(core: Core, item: WorkItem, to: Destination, *, outside: bool = True) -> bool:
+def possible(core: Core, item: WorkItem, to: Destination, *, hops: int = 0, outside: bool = True) -> bool:
     """Whether he can be led there now. Where he waits already, a way that ends where he is is none."""
     waits = item.phase in IN_QUEUE
     match to.way:
         case Way.QUEUE:
             queue = core.state.queues.get(to.to or item.plan.queue)
-            return not waits or (queue is not None and queue.id != item.queue and lands(core, item, queue))
+            other = queue if queue is not None and queue.id != item.queue else None
+            return not waits or (other is not None and lands(core, item, other, hops=hops, outside=outside))
         case Way.MENU:
             return bool(item.leg) and (not waits or to.to in core.state.menus)
         case Way.VOICEMAIL:
@@ -148,18 +153,19 @@ def _kept_out(core: Core, item: WorkItem, queue: QueueDef) -> tuple[Destination 
     return None, None
 
 
-def lands(core: Core, item: WorkItem, queue: QueueDef, hops: int = 0) -> bool:
-    """Whether a contact that goes there is kept: the queue takes it, or sends it where somebody is for it. Nobody who
-    waits or talks is to be hung up for a wish."""
+def lands(core: Core, item: WorkItem, queue: QueueDef, *, hops: int = 0, outside: bool = True) -> bool:
+    """Whether `enqueue` would keep a contact that goes there: the queue takes it, or sends it where somebody is for it.
+    Nobody who waits or talks is to be hung up for a wish."""
     if queue.retired or hops > HOPS:
         return False
     away, outcome = _kept_out(core, item, queue)
-    if away is None:
+    if away is None or not possible(core, item, _seen_from(queue, away), hops=hops + 1, outside=outside):
         return outcome is None
-    following = core.state.queues.get(away.to or item.plan.queue) if away.way is Way.QUEUE else None
-    if following is not None:
-        return lands(core, item, following, hops + 1)
-    return away.way not in (Way.QUEUE, Way.HANG_UP) and possible(core, item, away)
+    if away.way is not Way.QUEUE:
+        return away.way is not Way.HANG_UP
+    following = core.state.queues.get(away.to or item.plan.queue)
+    sure = item.phase in IN_QUEUE  # then it is possible only where he lands
+    return sure or (following is not None and lands(core, item, following, hops=hops + 1, outside=outside))
 
 
 def _seen_from(queue: QueueDef, to: Destination) -> Destination:
@@ -250,11 +256,18 @@ def _waited_enough(core: Core, item: WorkItem, queue: QueueDef) -> None:
     to = queue.overflow
     if to is not None and lead(core, item, to):
         return
-    if to is not None and to.route is not None:  # the line is full, which is counted: he keeps his place
-        dialling.no_way(core, to.route, "")
-        core.record(f.LongestWaitOver(item.id, item.queue))
+    if to is not None and to.route is not None and to.route.trunk in core.state.trunks:
+        _wait_for_line(core, item, to.route)
     else:
         leaving.end(core, item, Outcome.TIMEOUT_QUEUE, Party.SYSTEM)
+
+
+def _wait_for_line(core: Core, item: WorkItem, route: Route) -> None:
+    """The line out is full: he keeps his place and is led out as soon as it has room. He is one call over its cap,
+    however often he is tried."""
+    if not item.overdue:
+        dialling.no_way(core, route, "")
+    core.record(f.LongestWaitOver(item.id, item.queue, core.now + LINE_RETRY))
 
 
 def queue_key(core: Core, item: WorkItem, digit: str) -> Reply:

@@ -610,6 +610,7 @@ class WorkItem:
     spoken: int = 0  # announcements heard in this queue
     announced: bool = False  # an announcement's words may still play
     guess: Micros = 0  # the wait that was estimated when he entered the queue, 0 = none
+    overdue: bool = False  # his longest wait is over, and the line out was full
 
 
 @dataclass(slots=True)
