@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from acd.core.model import Menu
 from directory.definitions import Definition, read_snapshot
 from directory.model import DialClass, DirectoryError, Hours, OutboundCode, Trunk
+from directory.pool import wait_turn
 from directory.sealing import opened, seal
 from directory.service import changed, check_id, keep, keep_number
 from storage import tables
@@ -60,6 +61,7 @@ def put_trunk(session: Session, trunk: Trunk, key: bytes, password: str | None =
 
 def set_queue_hours(session: Session, queue: str, hours: str) -> None:
     """The hours a queue is open in; "" = always. Raises DirectoryError unknown_queue, unknown_hours."""
+    wait_turn(session)
     of_queue = update(tables.queues).where(tables.queues.c.id == queue, tables.queues.c.archived.is_(False))
     if session.execute(of_queue.values(hours=hours).returning(tables.queues.c.id)).scalar() is None:
         raise DirectoryError("unknown_queue", f"there is no queue {queue}")
@@ -75,6 +77,7 @@ def remove(session: Session, kind: str, thing: str) -> None:
 
 def take_out(session: Session, table: Table, kind: str, thing: str) -> None:
     """Archive a row; the directory is not checked yet."""
+    wait_turn(session)
     gone = update(table).where(table.c.id == thing, table.c.archived.is_(False)).values(archived=True)
     if session.execute(gone.returning(table.c.id)).scalar() is None:
         raise DirectoryError(f"unknown_{kind.replace(' ', '_')}", f"there is no {kind} {thing[:64]}")

@@ -159,6 +159,7 @@ def apply(
         raise DirectoryError("bad_document", "a document is an object of sections")
     if unknown := sorted(set(map(str, document)) - set(SECTIONS)):
         raise DirectoryError("bad_document", f"no section is called {unknown[0][:40]}; there are {', '.join(SECTIONS)}")
+    pool.wait_turn(session)
     before, clashed = export(session), pool.clashes(session, emergency)
     passwords = list(_Taken(session, document, key, region, licences).take())
     pool.refuse_clash(pool.clashes(session, emergency) - clashed)
@@ -180,7 +181,6 @@ class _Taken:
 
     def take(self) -> Iterator[Change]:
         """Write every section; the passwords that were given."""
-        pool.ensure_state(self.session)
         self._organisation()
         self._skills()
         for section, (table, kind) in KINDS.items():

@@ -75,6 +75,17 @@ def ensure_state(session: Session) -> None:
         session.execute(insert(tables.directory_state).values(**first))
 
 
+def wait_turn(session: Session) -> None:
+    """Nobody else changes the directory from here to our end.
+
+    Every change raises the revision, in the one row of the directory. On PostgreSQL rows are locked as they are
+    written: if one took that row first and an extension then, another the extension first, each would wait for the
+    other. So everybody takes it first, before any other row; that holds for `next_generation` as well.
+    """
+    ensure_state(session)
+    session.execute(select(tables.directory_state.c.id).with_for_update())
+
+
 def next_generation(session: Session) -> int:
     """A generation no extension ever had, those that were deleted included. Whoever asks next waits for our end."""
     ensure_state(session)
@@ -83,16 +94,20 @@ def next_generation(session: Session) -> int:
     return int(session.execute(raised).scalar_one())
 
 
-def free(session: Session, extension: Extension) -> None:
-    """Nobody has it any more."""
+def free(session: Session, extension: Extension) -> int:
+    """Nobody has it any more. The generation of its other password, 0 where it keeps the one it has."""
+    wait_turn(session)
     of_number = update(tables.extensions).where(tables.extensions.c.number == extension.number)
     session.execute(of_number.values(person_id=None))
-    end_password(session, extension)
+    return end_password(session, extension)
 
 
-def end_password(session: Session, had: Extension) -> None:
+def end_password(session: Session, had: Extension) -> int:
     """What follows when its holder has it no more: a desk phone's password stays with the phone on its desk; that of
-    any other went with whoever had it and ends here."""
-    if had.person and had.kind != DESK:
-        of_number = update(tables.extensions).where(tables.extensions.c.number == had.number)
-        session.execute(of_number.values(generation=next_generation(session)))
+    any other went with whoever had it and ends here. The generation of the one that holds now, 0 for the same."""
+    if not had.person or had.kind == DESK:
+        return 0
+    generation = next_generation(session)
+    of_number = update(tables.extensions).where(tables.extensions.c.number == had.number)
+    session.execute(of_number.values(generation=generation))
+    return generation

@@ -23,6 +23,7 @@ from directory.pool import (
     list_extensions,
     next_generation,
     refuse_clash,
+    wait_turn,
 )
 from storage import tables
 
@@ -57,6 +58,7 @@ def create_seat(session: Session, profile: SeatProfile, name: str) -> None:
     Raises DirectoryError seat_exists: ids are never used again, not even of those who left.
     """
     check_id(profile.id)
+    wait_turn(session)
     if session.execute(select(tables.people.c.id).where(tables.people.c.id == profile.id)).scalar() is not None:
         raise DirectoryError("seat_exists", f"seat id {profile.id} was given before; ids are never used again")
     session.execute(insert(tables.people).values(**_person(profile), name=_name(name), archived=False))
@@ -158,6 +160,8 @@ def _replace(session: Session, table: Table, person: str, rows: list[dict[str, o
 
 
 def _known_person(session: Session, seat: str) -> None:
+    """Raises DirectoryError unknown_seat. Whoever is there stays until our end."""
+    wait_turn(session)
     people = tables.people.c
     found = select(people.id).where(people.id == seat, people.archived.is_(False))
     if session.execute(found).scalar() is None:
@@ -178,6 +182,7 @@ def create_skill(session: Session, skill: str, name: str = "") -> None:
 
 def keep_skills(session: Session, skills: Sequence[SkillLevel]) -> None:
     """Skills that are not known yet join the list."""
+    wait_turn(session)
     known = frozenset(session.scalars(select(tables.skills.c.id)))
     for has in skills:
         if has.skill not in known:
@@ -249,6 +254,7 @@ def set_short_code(session: Session, number: str, short_code: str, emergency: Co
 
 def keep_short_code(session: Session, number: str, short_code: str) -> None:
     """As `set_short_code`; the directory is not checked yet."""
+    wait_turn(session)
     if len(short_code) > 8 or not SHORT_CODE.issuperset(short_code):
         raise DirectoryError("bad_extension", f"short code {short_code[:20]!r}: 1 to 8 digits, * and #")
     pool = list_extensions(session)
@@ -272,18 +278,21 @@ def assign_extension(session: Session, number: str, seat: str) -> None:
     changed(session)
 
 
-def move_extension(session: Session, number: str, seat: str) -> None:
-    """Take an extension from whoever has it and give it to this seat; but for a desk phone with another password.
-    Raises DirectoryError unknown_seat, unknown_extension, softphone_bound."""
+def move_extension(session: Session, number: str, seat: str) -> int:
+    """Take an extension from whoever has it and give it to this seat. The generation of the other password it has then,
+    0 where it keeps its own: nobody had it, the seat has it already, or it is a desk phone's.
+
+    Raises DirectoryError unknown_seat, unknown_extension, softphone_bound.
+    """
     _known_person(session, seat)
     found = _extension(session, number)
     if found is None:
         raise _no_extension(number)
     _no_softphone(session, number, seat)
-    if found.person != seat:
-        free(session, found)
+    generation = free(session, found) if found.person != seat else 0
     _give(session, number, seat)
     changed(session)
+    return generation
 
 
 def _no_softphone(session: Session, number: str, seat: str) -> None:
@@ -334,6 +343,8 @@ def renew_password(session: Session, number: str) -> int:
 
 
 def _extension(session: Session, number: str) -> Extension | None:
+    """As it is and stays until our end."""
+    wait_turn(session)
     return next((one for one in list_extensions(session) if one.number == number), None)
 
 
@@ -388,6 +399,7 @@ def archive_queue(session: Session, queue: str, move_to: str = "") -> None:
 
     Raises DirectoryError unknown_queue, also where an entry point or a menu still leads to it.
     """
+    wait_turn(session)
     if queue not in {known.id for known in read_snapshot(session).queues}:
         raise DirectoryError("unknown_queue", f"there is no queue {queue}")
     session.execute(delete(tables.person_queues).where(tables.person_queues.c.queue_id == queue))
@@ -445,6 +457,7 @@ def set_outbound_record(session: Session, on: bool) -> None:
 
 def keep(session: Session, table: Table, definition: Definition) -> None:
     """Put the row of a definition; the directory is not checked yet."""
+    wait_turn(session)
     row = to_row(definition)
     found = session.execute(select(table.c.id).where(table.c.id == definition.id)).scalar()
     if found is None:

@@ -1,12 +1,18 @@
-"""The licences of the pool on both databases: two who add at once are counted one after another."""
+"""Two who change the directory at once, on both databases: the one waits for the other, and neither for ever."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy.orm import Session
 
+from acd.core.model import QueueDef, SeatProfile
+from directory import document, seed, service
+from directory.definitions import read_snapshot
 from directory.model import DirectoryError
+from directory.pool import next_generation
 from directory.service import create_extension, list_extensions
 from storage.session import Database
 
@@ -32,3 +38,46 @@ def test_two_who_add_at_once_do_not_pass_the_licences(database: Database) -> Non
         assert second.result(timeout=30) == "no_licence"
     with database.read() as session:
         assert [one.number for one in list_extensions(session)] == ["8001", "8002"]
+
+
+def _apply(session: Session) -> object:
+    told = document.export(session)
+    told["seats"][0].pop("extension")
+    return document.apply(session, told, key=bytes(32), region="TW")
+
+
+FIRST_OF_ALL: dict[str, Callable[[Session], object]] = {
+    "release": lambda session: service.release_extension(session, "8001"),
+    "move": lambda session: service.move_extension(session, "8001", "agent-8002"),
+    "short code": lambda session: service.set_short_code(session, "8001", "61"),
+    "a desk phone is given": lambda session: service.assign_extension(session, "8090", "lin"),
+    "the person leaves": lambda session: service.archive_seat(session, "agent-8001"),
+    "the seat changes": lambda session: service.set_seat(session, SeatProfile("agent-8001", "8001"), "Other"),
+    "the queue changes": lambda session: service.put_queue(session, QueueDef("sales", "Other")),
+    "a document": _apply,
+}
+
+
+@pytest.mark.parametrize("how", FIRST_OF_ALL)
+def test_two_who_change_the_same_at_once_do_not_wait_for_each_other(database: Database, how: str) -> None:
+    with database.write() as session:
+        seed.seed_demo(session)
+        create_extension(session, "8090", "desk")
+        service.create_seat(session, SeatProfile("lin", ""), "Lin")
+
+    def change() -> None:
+        with database.write() as session:
+            FIRST_OF_ALL[how](session)
+
+    with ThreadPoolExecutor(1) as other:
+        with database.write() as session:
+            next_generation(session)
+            second = other.submit(change)
+            with pytest.raises(TimeoutError):
+                second.result(timeout=0.5)
+            service.renew_password(session, "8001")
+            service.renew_password(session, "8090")
+            service.set_seat(session, SeatProfile("agent-8001", "8001"))
+            sales = next(one for one in read_snapshot(session).queues if one.id == "sales")
+            service.put_queue(session, sales)
+        second.result(timeout=30)
