@@ -23,7 +23,7 @@ def decline(scene: Scene) -> None:
 # --- outside ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.feature("V14")
+@pytest.mark.feature("D6")
 def test_a_closed_queue_rings_its_number_outside_once() -> None:
     """Nobody is there: he waits at his old place, and the number is not rung for ever."""
     scene = centre(queue("service", closed=OUT))
@@ -36,7 +36,7 @@ def test_a_closed_queue_rings_its_number_outside_once() -> None:
     assert len(scene.facts(f.Invited)) == 1
 
 
-@pytest.mark.feature("V14")
+@pytest.mark.feature("D6")
 def test_a_closed_queue_behind_a_closed_queue_rings_its_number_outside_once() -> None:
     """Nor is he hung up because the other queue would end him: he waits where he was."""
     scene = centre(queue("service", closed=to(Way.QUEUE, "sales")), queue("sales", closed=OUT))
@@ -49,7 +49,7 @@ def test_a_closed_queue_behind_a_closed_queue_rings_its_number_outside_once() ->
     assert len(scene.facts(f.Invited)) == 1
 
 
-@pytest.mark.feature("V8", "V14")
+@pytest.mark.feature("D6", "V7")
 def test_an_agents_failed_transfer_still_leads_out_of_a_closed_queue() -> None:
     """No rule has tried the number outside yet: it is tried once."""
     scene = centre(queue("service", closed=OUT))
@@ -198,7 +198,7 @@ def transferred(empty: m.Destination, *more: m.QueueDef) -> tuple[Scene, str, Co
     return scene, item, getattr(reply, "code", None)
 
 
-@pytest.mark.feature("V8")
+@pytest.mark.feature("V7")
 @pytest.mark.parametrize("way", [Way.VOICEMAIL, Way.CALLBACK, Way.OUTSIDE])
 def test_a_queue_nobody_serves_takes_whom_it_cannot_lead_on(way: Way) -> None:
     """Its rule for that has no way here, so he waits there, and the transfer is not refused."""
@@ -207,7 +207,7 @@ def test_a_queue_nobody_serves_takes_whom_it_cannot_lead_on(way: Way) -> None:
     assert (scene.phase(item), scene.state.items[item].queue) == (Phase.WAITING, "r")
 
 
-@pytest.mark.feature("V8")
+@pytest.mark.feature("V7")
 def test_a_transfer_that_would_be_hung_up_is_refused() -> None:
     """By the rule of the queue that nobody serves, or by the one it leads to."""
     _, _, by_itself = transferred(to(Way.HANG_UP))
