@@ -170,6 +170,12 @@ class NewExtensionOut(ExtensionOut):
     password: str
 
 
+class MovedExtensionOut(ExtensionOut):
+    """`password` is the other one it has now, shown this once; null: it keeps the one it had."""
+
+    password: str | None
+
+
 class Reply(BaseModel):
     """What a command came to, and the seat after it."""
 

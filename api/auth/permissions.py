@@ -57,6 +57,7 @@ ENDPOINTS: Mapping[tuple[str, str], Permission] = {
     ("POST", "/extensions/{number}/assign"): P.EXTENSIONS_MANAGE,
     ("POST", "/extensions/{number}/release"): P.EXTENSIONS_MANAGE,
     ("POST", "/extensions/{number}/move"): P.EXTENSIONS_MANAGE,
+    ("POST", "/extensions/{number}/password"): P.EXTENSIONS_MANAGE,
     ("POST", "/extensions/{number}/short-code"): P.EXTENSIONS_MANAGE,
     ("DELETE", "/extensions/{number}"): P.EXTENSIONS_MANAGE,
     ("GET", "/lines"): P.EXTENSIONS_READ,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -17,11 +17,14 @@ from storage.settings import load_secrets
 UNKNOWN = frozenset({"unknown_seat", "unknown_extension"})
 
 
-def _change(context: Context, work: Callable[[Session], object]) -> None:
+T = TypeVar("T")
+
+
+def _change(context: Context, work: Callable[[Session], T]) -> T:
     database = open_database(context.settings)
     try:
         with database.write() as session:
-            work(session)
+            return work(session)
     except DirectoryError as error:
         raise CommandFailed(
             Exit.UNKNOWN if error.code in UNKNOWN else Exit.REFUSED, f"{error.say} ({error.code})"
@@ -68,35 +71,29 @@ def _phone(context: Context, phone: Mapping[str, Any] | None) -> tuple[str, str,
 
 def add(context: Context) -> int:
     """A new number; its password is shown this once (`ringside extension password` gives another one)."""
-    _change(
-        context,
-        lambda session: service.create_extension(
+
+    def work(session: Session) -> int:
+        service.create_extension(
             session,
             context.args.number,
             context.args.kind,
             licences=context.settings.phone_seats,
             short_code=context.args.short_code,
             emergency=context.settings.emergency_numbers,
-        ),
-    )
-    return _show(context)
+        )
+        return next(one.generation for one in list_extensions(session) if one.number == context.args.number)
+
+    return _show(context, _change(context, work))
 
 
 def password(context: Context) -> int:
     """A new password; the old one is not valid any more once the engine has taken it up."""
-    _change(context, lambda session: service.renew_password(session, context.args.number))
-    return _show(context)
+    return _show(context, _change(context, lambda session: service.renew_password(session, context.args.number)))
 
 
-def _show(context: Context) -> int:
-    """The password of the extension that was just changed."""
-    database = open_database(context.settings)
-    try:
-        with database.read() as session:
-            pool = {one.number: one.generation for one in list_extensions(session)}
-    finally:
-        database.close()
-    text = load_secrets(context.settings).phone_password(context.args.number, pool[context.args.number])
+def _show(context: Context, generation: int) -> int:
+    """The password that was just made."""
+    text = load_secrets(context.settings).phone_password(context.args.number, generation)
     if context.args.json:
         context.table((), (), [{"number": context.args.number, "password": text}])
     else:
@@ -105,15 +102,20 @@ def _show(context: Context) -> int:
 
 
 def assign(context: Context) -> int:
-    """Give it to a seat; its password is shown, since who had it last has another one."""
+    """Give it to a seat. It keeps its password, which who had it last does not know."""
     _change(context, lambda session: service.assign_extension(session, context.args.number, context.args.seat))
-    return _show(context)
+    context.say(context.words("done"))
+    return Exit.OK
 
 
 def move(context: Context) -> int:
-    """Take it from whoever has it and give it to this seat. But for a desk phone its password is another one now."""
-    _change(context, lambda session: service.move_extension(session, context.args.number, context.args.seat))
-    return _show(context)
+    """Take it from whoever has it and give it to this seat; its password is shown where it is another one now."""
+    number, seat = context.args.number, context.args.seat
+    generation = _change(context, lambda session: service.move_extension(session, number, seat))
+    if generation:
+        return _show(context, generation)
+    context.say(context.words("done"))
+    return Exit.OK
 
 
 def release(context: Context) -> int:

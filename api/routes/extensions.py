@@ -11,7 +11,16 @@ from sqlalchemy.orm import Session
 
 from api.changing import directory_refused
 from api.routes.common import Use
-from api.schemas import Assignment, ExtensionOut, NewExtension, NewExtensionOut, Number, PhoneOut, ShortCode
+from api.schemas import (
+    Assignment,
+    ExtensionOut,
+    MovedExtensionOut,
+    NewExtension,
+    NewExtensionOut,
+    Number,
+    PhoneOut,
+    ShortCode,
+)
 from api.services import Services
 from directory import service
 from directory.model import DirectoryError
@@ -71,16 +80,22 @@ def _with_password(use: Services, made: Extension) -> NewExtensionOut:
     return NewExtensionOut(**_out(made).model_dump(), password=password)
 
 
-@router.post("/{number}/assign")
-def assign_extension(number: Number, asked: Assignment, use: Use) -> NewExtensionOut:
-    """Give it to a seat; what the seat had returns to the pool. One in use is never given twice. Its password is in
-    this answer: who had it last knows another one."""
+@router.post("/{number}/password")
+def renew_password(number: Number, use: Use) -> NewExtensionOut:
+    """Another SIP password, in this answer and never shown again; the one before ends."""
     try:
         with use.database.write() as session:
-            service.assign_extension(session, number, asked.seat)
+            service.renew_password(session, number)
             return _with_password(use, _one(session, number))
     except DirectoryError as error:
         raise directory_refused(error) from None
+
+
+@router.post("/{number}/assign")
+def assign_extension(number: Number, asked: Assignment, use: Use) -> ExtensionOut:
+    """Give it to a seat; what the seat had returns to the pool. One in use is never given twice. It keeps its password,
+    which who had it last does not know."""
+    return _changed(use, number, lambda session: service.assign_extension(session, number, asked.seat))
 
 
 @router.post("/{number}/release")
@@ -95,15 +110,17 @@ def release_extension(number: Number, use: Use) -> ExtensionOut:
 
 
 @router.post("/{number}/move")
-def move_extension(number: Number, asked: Assignment, use: Use) -> NewExtensionOut:
-    """Take it from whoever has it and give it to this seat. But for a desk phone it has another password then, which is
-    in this answer."""
+def move_extension(number: Number, asked: Assignment, use: Use) -> MovedExtensionOut:
+    """Take it from whoever has it and give it to this seat. Where somebody else had it, it has another password then,
+    which is in this answer; but a desk phone keeps its own."""
     try:
         with use.database.write() as session:
-            service.move_extension(session, number, asked.seat)
-            return _with_password(use, _one(session, number))
+            generation = service.move_extension(session, number, asked.seat)
+            moved = _out(_one(session, number))
     except DirectoryError as error:
         raise directory_refused(error) from None
+    password = use.secrets.phone_password(number, generation) if generation else None
+    return MovedExtensionOut(**moved.model_dump(), password=password)
 
 
 @router.post("/{number}/short-code")

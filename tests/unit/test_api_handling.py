@@ -597,6 +597,29 @@ async def test_a_desk_phone_a_short_code_and_the_licence_cap(api: Api) -> None:
     assert (await ask(api, "POST", "/extensions/8010/short-code", {"short_code": "1"}))[0] == 404
 
 
+async def test_a_password_is_told_to_whoever_made_it_and_to_nobody_else(api: Api) -> None:
+    """Neither giving an extension to whoever has it nor moving a desk phone tells the password that a phone uses."""
+    told: dict[str, set[str]] = {}
+    for number, kind in (("8010", "desk"), ("8011", "softphone")):
+        _, made = await ask(api, "POST", "/extensions", {"number": number, "kind": kind})
+        told[number] = {made["password"]}
+        for how, seat in (("assign", "amy"), ("assign", "amy"), ("move", "amy")):
+            status, given = await ask(api, "POST", f"/extensions/{number}/{how}", {"seat": seat})
+            assert (status, given["seat"], given.get("password")) == (200, seat, None), (number, how)
+        assert (await ask(api, "POST", f"/extensions/{number}/release"))[1].get("password") is None
+        assert (await ask(api, "POST", f"/extensions/{number}/assign", {"seat": "amy"}))[1].get("password") is None
+        told[number].add((await ask(api, "POST", f"/extensions/{number}/move", {"seat": "bob"}))[1]["password"] or "")
+        await ask(api, "POST", f"/extensions/{number}/release")
+    assert (len(told["8011"]), "" in told["8011"]) == (2, False), "who had a softphone's has another one now"
+    assert "" in told["8010"], "a desk phone's goes on"
+    status, renewed = await ask(api, "POST", "/extensions/8011/password", None, P.EXTENSIONS_MANAGE)
+    with api.services.database.read() as session:
+        generation = next(one.generation for one in service.list_extensions(session) if one.number == "8011")
+    assert (status, renewed["password"]) == (200, api.services.secrets.phone_password("8011", generation))
+    assert renewed["password"] not in told["8011"]
+    assert (await ask(api, "POST", "/extensions/8999/password"))[0] == 404
+
+
 async def test_queues_close_and_open_at_the_second_their_hours_say(api: Api) -> None:
     zone = ZoneInfo("Asia/Taipei")
     opens = int(datetime(2026, 11, 23, 9, tzinfo=zone).timestamp()) * SECOND  # a Monday
