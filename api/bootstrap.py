@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from acd.ports import Leadership
-from api.sounds import make_stand_ins
+from api.sounds import StandIns
 from cti.asterisk import AsteriskProcess
 from cti.config import AsteriskSettings, BadSettings, Did, Direction, Form, NumberRules, Shown, Trunk
 from directory import prompts
@@ -114,13 +114,13 @@ def sounds_folder(settings: Settings) -> Path:
     return settings.data_dir / "asterisk/data/sounds"
 
 
-def place_prompts(database: Database, settings: Settings) -> int:
+def place_prompts(database: Database, settings: Settings, stand_ins: StandIns) -> int:
     """Asterisk has every prompt of the directory afterwards, and where espeak-ng is installed a stand-in for each sound
     that is nowhere; how many it lacked. Blocking. Raises OSError."""
     sounds = sounds_folder(settings)
     with database.read() as session:
         put = prompts.place(session, settings.data_dir / PROMPTS, sounds / prompts.FOLDER)
-        return put + len(make_stand_ins(session, sounds))
+        return put + len(stand_ins.make(session, sounds))
 
 
 def asterisk_settings(settings: Settings, secrets: Secrets, part: DirectoryPart | None = None) -> AsteriskSettings:

@@ -33,6 +33,7 @@ from api.children import say_ready
 from api.hours import HoursKeeper
 from api.live import COMMITTED
 from api.signals import until_told_to_stop
+from api.sounds import StandIns
 from cti.agi import AgiServer
 from cti.ami import Ami, AmiError, AmiGone
 from cti.asterisk import AsteriskFailed, AsteriskProcess, AsteriskStale
@@ -189,6 +190,7 @@ class EngineProcess:
         self._hours = HoursKeeper(self._database, self.runtime)
         self._provisioned: dict[str, Extension] = {}
         self._asterisk_started = ""
+        self._stand_ins = StandIns()
 
     async def run(self) -> None:
         """Lead, come into line with Asterisk, then serve."""
@@ -335,7 +337,7 @@ class EngineProcess:
 
     def _take_up_part(self) -> None:
         """Lines, entry numbers, short codes and music that changed, while calls go on. Blocking."""
-        place_prompts(self._database, self._settings)
+        place_prompts(self._database, self._settings, self._stand_ins)
         try:
             part = read_part(self._database, self._settings, self._secrets)
             if part == self._taken_up:

@@ -4,8 +4,10 @@ until somebody has recorded them."""
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from sqlalchemy.orm import Session
 
 from cti.prompts import Prompts
@@ -13,6 +15,8 @@ from directory import prompts
 from directory.definitions import read_snapshot
 from directory.model import DirectoryError
 from directory.used import prompts_used
+
+log = structlog.get_logger(__name__)
 
 LIBRARY = "en"
 """The language whose sounds Asterisk falls back to; where its folder is not there, nobody knows what there is."""
@@ -48,17 +52,33 @@ def refuse_missing(names: tuple[str, ...]) -> None:
             )
 
 
-def make_stand_ins(session: Session, sounds: Path) -> list[str]:
-    """Say the name of each missing sound in its place; those that were made. What cannot be said stays missing. Raises
-    OSError."""
-    made: list[str] = []
-    for name in [one for one in missing_sounds(session, sounds) if can_be_said(one)][:MOST_AT_ONCE]:
+@dataclass(slots=True)
+class StandIns:
+    """What stands in for sounds that are nowhere. It remembers what could not be said, so that not every look starts
+    espeak-ng for nothing; that is tried again once another sound is missing, and by the next process."""
+
+    missing: frozenset[str] = frozenset()
+    failed: frozenset[str] = frozenset()
+
+    def make(self, session: Session, sounds: Path) -> list[str]:
+        """Say the name of each missing sound in its place; those that were made. Raises OSError."""
+        missing = frozenset(filter(can_be_said, missing_sounds(session, sounds)))
+        if not missing <= self.missing:
+            self.failed = frozenset()
+        self.missing = missing
+        due = sorted(missing - self.failed)[:MOST_AT_ONCE]
+        made = [name for name in due if self._said(name, sounds)]
+        self.failed |= frozenset(due) - frozenset(made)
+        return made
+
+    def _said(self, name: str, sounds: Path) -> bool:
         if not (sounds / name).parent.resolve().is_relative_to(sounds.resolve()):
-            continue  # a language's folder is a link to Asterisk's own
-        words = re.sub(r"[/_-]+", " ", name)
+            log.warning("sound_not_said", sound=name, error="its folder is Asterisk's own")  # a link to a language's
+            return False
         try:
-            prompts.write(sounds / f"{name}.wav", prompts.converted(prompts.spoken(words, VOICE)))
-        except DirectoryError:
-            continue
-        made.append(name)
-    return made
+            said = prompts.converted(prompts.spoken(re.sub(r"[/_-]+", " ", name), VOICE))
+        except DirectoryError as error:
+            log.warning("sound_not_said", sound=name, error=error.say)
+            return False
+        prompts.write(sounds / f"{name}.wav", said)
+        return True

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 import soundfile
+import structlog
 from sqlalchemy.orm import Session
 
 from api.bootstrap import open_database, place_prompts, seed, sounds_folder
 from api.changing import change
-from api.sounds import missing_sounds
+from api.sounds import StandIns, missing_sounds
 from directory import document, prompts, service
 from directory.definitions import read_snapshot
 from directory.model import DirectoryError
@@ -99,13 +100,13 @@ def test_an_upload_counts_before_asterisk_has_it(database: Database, settings: S
 
 def test_a_missing_sound_is_said_until_there_is_one(database: Database, settings: Settings) -> None:
     _greet(database, settings, "acme/closed-today")
-    assert place_prompts(database, settings) == 1
+    assert place_prompts(database, settings, StandIns()) == 1
     wave, rate = soundfile.read(sounds_folder(settings) / "acme/closed-today.wav")
     assert rate == 8000
     assert len(wave) > 0.5 * rate
     with database.read() as session:
         assert missing_sounds(session, sounds_folder(settings)) == ()
-    assert place_prompts(database, settings) == 0
+    assert place_prompts(database, settings, StandIns()) == 0
 
 
 def test_nothing_is_said_into_the_folder_of_asterisks_own_sounds(
@@ -117,6 +118,33 @@ def test_nothing_is_said_into_the_folder_of_asterisks_own_sounds(
     with database.write() as session:
         entry = next(one for one in read_snapshot(session).entries if one.id == "83")
         service.put_entry_point(session, replace(entry, greeting="fr/closed&en/closed"))
-    assert place_prompts(database, settings) == 0
+    assert place_prompts(database, settings, StandIns()) == 0
     assert list(own.iterdir()) == []
     assert sorted(path.name for path in (sounds / "en").iterdir()) == ["hello.gsm", "vm-press.gsm"]
+
+
+def test_what_cannot_be_said_is_tried_again_only_when_another_sound_is_missing(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, tried = io.BytesIO(), list[str]()
+    soundfile.write(out, [0.3, -0.3] * 4000, 8000, format="WAV")
+
+    def spoken(words: str, _language: str) -> bytes:
+        tried.append(words)
+        if words == "mute":
+            raise DirectoryError("no_speaker", "espeak-ng could not say that")
+        return out.getvalue()
+
+    monkeypatch.setattr(prompts, "speaker", lambda: "/usr/bin/espeak-ng")
+    monkeypatch.setattr(prompts, "spoken", spoken)
+    kept = StandIns()
+    _greet(database, settings, "mute&first")
+    with structlog.testing.capture_logs() as told:
+        assert [place_prompts(database, settings, kept) for _ in range(4)] == [1, 0, 0, 0]
+    assert tried == ["first", "mute"]
+    assert [one["sound"] for one in told if one["event"] == "sound_not_said"] == ["mute"], "once, not at every look"
+    _greet(database, settings, "mute&first&second")
+    assert [place_prompts(database, settings, kept) for _ in range(3)] == [1, 0, 0]
+    assert tried[2:] == ["mute", "second"]
+    place_prompts(database, settings, StandIns())
+    assert tried[4:] == ["mute"], "the next process tries it again"
