@@ -1,21 +1,18 @@
 """The consumer that fills the index (storage.cursors.Consumer): exactly once, since cursor and rows share a commit.
 
-As in records, the facts of one transaction are folded in memory and written just before its commit.
+The facts of one transaction are folded in memory and written once (storage.gathering).
 """
 
 from __future__ import annotations
 
-from typing import cast
-
-from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from acd.core.facts import Recorded
 from recordings import rows
 from recordings.fold import Case, fold, item_of
+from storage.gathering import gather
 
 NAME = "recordings"
-PENDING = "ringside.recordings"
 
 
 class RecordingsConsumer:
@@ -28,17 +25,8 @@ class RecordingsConsumer:
 
     def apply(self, session: Session, recorded: Recorded) -> None:
         """Take the fact up; the rows are written before this session's transaction commits."""
-        if not item_of(recorded.fact):
-            return
-        waiting = session.info.get(PENDING)
-        if waiting is None:
-            waiting = session.info[PENDING] = []
-            event.listen(session, "before_commit", _write, once=True)
-        cast("list[Recorded]", waiting).append(recorded)
-
-
-def _write(session: Session) -> None:
-    apply_batch(session, session.info.pop(PENDING, []))
+        if item_of(recorded.fact):
+            gather(session, recorded, apply_batch)
 
 
 def apply_batch(session: Session, batch: list[Recorded]) -> None:

@@ -1,14 +1,9 @@
-"""The consumer that keeps records' rows (storage.cursors.Consumer).
-
-Facts of one transaction are folded in memory and written once, just before its commit: a batch of 500 facts loads and
-stores each contact once, and the writer's lock is held for milliseconds.
-"""
+"""The consumer that keeps records' rows (storage.cursors.Consumer). The facts of one transaction are folded in memory
+and written once (storage.gathering)."""
 
 from __future__ import annotations
 
-from typing import cast
-
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from acd.core import facts as f
@@ -17,9 +12,9 @@ from records import cases
 from records.fold import Rules, case_ids, fold_into, settle
 from records.model import Case, ServiceRecord
 from storage import tables
+from storage.gathering import gather
 
 NAME = "records"
-PENDING = "ringside.records"
 
 
 class RecordsConsumer:
@@ -32,17 +27,8 @@ class RecordsConsumer:
 
     def apply(self, session: Session, recorded: Recorded) -> None:
         """Take the fact up; the rows are written before this session's transaction commits."""
-        if not case_ids(recorded.fact):
-            return
-        waiting = session.info.get(PENDING)
-        if waiting is None:
-            waiting = session.info[PENDING] = []
-            event.listen(session, "before_commit", _write, once=True)
-        cast("list[Recorded]", waiting).append(recorded)
-
-
-def _write(session: Session) -> None:
-    apply_batch(session, session.info.pop(PENDING, []))
+        if case_ids(recorded.fact):
+            gather(session, recorded, apply_batch)
 
 
 def apply_batch(session: Session, batch: list[Recorded]) -> None:

@@ -1,0 +1,31 @@
+"""Facts of one transaction, gathered in memory and written once, just before its commit.
+
+A batch of 500 facts loads and stores each contact once, and the writer's lock is held for milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from acd.core.facts import Recorded
+
+Write = Callable[[Session, list[Recorded]], None]
+GATHERED = "ringside.gathered"
+
+
+def gather(session: Session, recorded: Recorded, write: Write) -> None:
+    """`write` gets this fact with all others that it is given in this session's transaction, before the commit."""
+    gathered: dict[Write, list[Recorded]] | None = session.info.get(GATHERED)
+    if gathered is None:
+        gathered = session.info[GATHERED] = {}
+        event.listen(session, "before_commit", _write, once=True)
+    gathered.setdefault(write, []).append(recorded)
+
+
+def _write(session: Session) -> None:
+    gathered: dict[Write, list[Recorded]] = session.info.pop(GATHERED)
+    for write, facts in gathered.items():
+        write(session, facts)
