@@ -7,8 +7,8 @@ A seat is eligible for a waiting item when all of these hold, asked in this orde
 refusal: signed in · not being logged out · on shift · member of the item's queue · the skills the item needs (unless
 D3 is in force) · a chosen status with auto_offer · a phone where the medium needs one · not in NO_ANSWER · no
 back-off · no wrap-up that blocks the medium · no held medium that excludes it · below its limits (D4, D8, D14) · no
-open case (D17) · no window reserved for another seat (D2). A back-off and a window last until the fact that ends
-them, so no clock is asked.
+open case (D17) · no window reserved for another seat (D2) · room on the line that a callback is made by. A
+back-off and a window last until the fact that ends them, so no clock is asked.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from enum import StrEnum
 from acd.core.evolve import evolve
 from acd.core.facts import Offered, Recorded
 from acd.core.model import (
+    Kind,
     MediumDef,
     Micros,
     OfferRule,
@@ -55,6 +56,7 @@ class Rule(StrEnum):
     CAPACITY = "capacity"
     ONE_CASE = "one_case"
     LAST_AGENT = "last_agent"
+    LINE_FULL = "line_full"
 
 
 WORDS: Mapping[Rule, str] = {
@@ -72,6 +74,7 @@ WORDS: Mapping[Rule, str] = {
     Rule.CAPACITY: "the seat holds as much as it may",
     Rule.ONE_CASE: "the agent has replied to a case that is not finished (one case at a time)",
     Rule.LAST_AGENT: "the item is kept for the agent who served this customer last",
+    Rule.LINE_FULL: "the line that this customer is to be called back on has no room",
 }
 
 
@@ -221,7 +224,9 @@ def refusal(state: State, item: WorkItem, seat: Seat, *, d3: bool | None = None)
         return Rule.NOT_MEMBER
     if not skills_waived and not has_skills(seat, item.needs):
         return Rule.SKILL
-    return _away(state, seat, medium) or _full(state, seat, item.medium) or _reserved(item, seat)
+    return (
+        _away(state, seat, medium) or _full(state, seat, item.medium) or _reserved(item, seat) or _no_line(state, item)
+    )
 
 
 def score(state: State, item: WorkItem, seat: Seat) -> tuple[int, ...]:
@@ -272,6 +277,15 @@ def _full(state: State, seat: Seat, medium: str) -> Rule | None:
 
 def _reserved(item: WorkItem, seat: Seat) -> Rule | None:
     return Rule.LAST_AGENT if item.sticky_seat not in ("", seat.profile.id) else None
+
+
+def _no_line(state: State, item: WorkItem) -> Rule | None:
+    route = item.plan.callback
+    called = item.kind is Kind.CALLBACK and not item.leg and state.media[item.medium].needs_phone
+    if not called or route is None or route.trunk not in state.trunks:
+        return None
+    cap = state.trunks[route.trunk].cap
+    return Rule.LINE_FULL if cap and state.lines.get(route.trunk, 0) >= cap else None
 
 
 def _held(seat: Seat) -> Counter[str]:

@@ -151,7 +151,7 @@ REASONS: Mapping[Outcome, NoRecord] = {
 }
 """The reason by outcome, for a contact that no seat was connected to."""
 
-NOT_REACHED = frozenset({Outcome.ANSWERED, Outcome.WRONG_NUMBER, Outcome.LINE_CAP})
+NOT_REACHED = frozenset({Outcome.ANSWERED, Outcome.WRONG_NUMBER, Outcome.LINE_CAP, Outcome.UNREACHABLE})
 """How a callback ends that a seat took and whose customer could not even be dialled."""
 
 

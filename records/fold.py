@@ -168,7 +168,8 @@ def _apply_wait(case: Case, fact: WaitFact, at: Micros) -> None:
             position = str(fact.position) if fact.position else ""
             parts.mark(case, MarkKind.ANNOUNCED, at, fact.queue, position, fact.wait)
         case f.LongestWaitOver():
-            parts.mark(case, MarkKind.LONGEST_WAIT, at, fact.queue)
+            if not any(one.kind == MarkKind.LONGEST_WAIT and one.subject == fact.queue for one in case.marks):
+                parts.mark(case, MarkKind.LONGEST_WAIT, at, fact.queue)
         case f.PlanReplaced():
             parts.mark(case, MarkKind.ENTRY, at, fact.plan.entry)
             talks.led_on(case, at, TransferKind.ENTRY, fact.plan.entry)

@@ -206,6 +206,7 @@ class Core:
             self.index.profile_changed(seat_id)
         for item_id in self._items:
             self.index.item_changed(item_id)
+        self.index.lines_changed()
         for seat_id in self._seats:
             self.index.seat_changed(seat_id)
         self._unseen.update(self._seats)

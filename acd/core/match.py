@@ -13,7 +13,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, field
 
-from acd.core.model import Micros, Phase, Seat, SkillLevel, State, WorkItem
+from acd.core.model import Kind, Micros, Phase, Seat, SkillLevel, State, WorkItem
 from acd.core.seats import SCORES, block_of, has_skills, rank_in
 
 ClassKey = tuple[str, str, tuple[SkillLevel, ...]]
@@ -103,6 +103,9 @@ class Index:
         self.place: dict[str, _Class] = {}
         self.reserved: dict[str, dict[str, None]] = {}
         self.held_for: dict[str, str] = {}
+        self.callbacks: dict[str, dict[str, None]] = {}  # those that wait, by the line they are called on
+        self.line_of: dict[str, str] = {}
+        self.full: dict[str, None] = {}  # lines of callbacks that wait which are at their caps
         self.dirty_seats: dict[str, None] = {}
         self.dirty_items: dict[str, None] = {}
         self.rebuild()
@@ -121,6 +124,9 @@ class Index:
             self.place,
             self.reserved,
             self.held_for,
+            self.callbacks,
+            self.line_of,
+            self.full,
         ):
             part.clear()
         for seat_id, seat in self.state.seats.items():
@@ -165,7 +171,9 @@ class Index:
         waits = item is not None and item.phase is Phase.WAITING
         held = item.sticky_seat if item is not None and waits else ""
         self._hold(item_id, held)
-        group = self._class_of(item) if item is not None and waits and not held else None
+        self._on_line(item_id, line_of(self.state, item) if item is not None and waits else "")
+        free = waits and not held and self.line_of.get(item_id, "") not in self.full
+        group = self._class_of(item) if item is not None and free else None
         before = self.place.get(item_id)
         if before is not None and before is not group:
             del self.place[item_id], before.waiting[item_id]
@@ -173,6 +181,31 @@ class Index:
             group.put_item((item.order, item.number, item_id))
             self.place[item_id] = group
             self.dirty_items[item_id] = None
+
+    def lines_changed(self) -> None:
+        """Calls began or ended: callbacks are offered while their line has room."""
+        for line, waiting in list(self.callbacks.items()):
+            if line_is_full(self.state, line) != (line in self.full):
+                self._notice_line(line)
+                for item_id in list(waiting):
+                    self.item_changed(item_id)
+
+    def _notice_line(self, line: str) -> None:
+        if line_is_full(self.state, line):
+            self.full[line] = None
+        else:
+            self.full.pop(line, None)
+
+    def _on_line(self, item_id: str, line: str) -> None:
+        before = self.line_of.pop(item_id, "")
+        if before:
+            del self.callbacks[before][item_id]
+            if not self.callbacks[before]:
+                del self.callbacks[before]
+        if line:
+            self.line_of[item_id] = line
+            self.callbacks.setdefault(line, {})[item_id] = None
+            self._notice_line(line)
 
     def _hold(self, item_id: str, seat_id: str) -> None:
         before = self.held_for.pop(item_id, "")
@@ -301,6 +334,8 @@ class Index:
     def may_serve(self, seat_id: str, item: WorkItem) -> bool:
         """Whether this seat may be offered this item now, its last-agent window apart."""
         seat = self.state.seats[seat_id]
+        if line_is_full(self.state, line_of(self.state, item)):
+            return False
         if rank_in(seat, item.queue) is None or block_of(self.state, seat, self.state.media[item.medium]) is not None:
             return False
         return has_skills(seat, item.needs) or self._class_of(item).relaxed
@@ -313,6 +348,19 @@ class Index:
         """The seat's score under the item's queue's strategy."""
         seat = self.state.seats[seat_id]
         return SCORES[self.state.queues[item.queue].strategy](seat, self.state.media[item.medium])
+
+
+def line_of(state: State, item: WorkItem) -> str:
+    """The line a callback's customer is to be called on; empty where nobody is to be called."""
+    route = item.plan.callback
+    called = item.kind is Kind.CALLBACK and not item.leg and state.media[item.medium].needs_phone
+    return route.trunk if called and route is not None else ""
+
+
+def line_is_full(state: State, line: str) -> bool:
+    """Whether the line is at its cap. One that is not there is not full: what would use it ends, and does not wait."""
+    trunk = state.trunks.get(line)
+    return trunk is not None and 0 < trunk.cap <= state.lines.get(line, 0)
 
 
 def _score(entry: SeatEntry) -> Score:

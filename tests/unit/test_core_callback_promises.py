@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from acd import why
 from acd.core import facts as f
 from acd.core import inputs as i
 from acd.core import model as m
 from acd.core.model import SECOND, Outcome, Party, Phase
 from records.fold import Rules, fold_into
 from records.model import Case, MarkKind
-from tests.support.led import PLAN, centre, outcome
+from tests.support.led import PLAN, ROUTE, centre, outcome
 from tests.support.scene import Scene, key, queue
 
 WORDS = key("2", m.Way.CALLBACK, prompt="we call")
@@ -180,14 +181,31 @@ def test_a_callback_keeps_its_place_while_its_line_is_full() -> None:
     scene, item, task = promised()
     scene.hang_up(item)
     scene.done(i.TrunkDefined(m.TrunkDef("carrier", 1)))
-    on_line = scene.enter(m.EntryPlan("e", 1, "third", trunk="carrier", priority=-1))
+    on_line = scene.enter(m.EntryPlan("e", 1, "third", greeting="hello", trunk="carrier"))
     scene.choose("a", "ready")
-    assert scene.done(i.OfferAnswered(scene.state.items[task].offer)).note == "line_cap"
+    assert {one.refused for one in why.seats_for(scene.state, task).seats} == {why.Rule.LINE_FULL}
+    assert scene.offered_to(task) == ""
     scene.hang_up(on_line)
-    scene.wait(60)
-    scene.choose("a", "ready")
     scene.answer(task)
     assert scene.phase(task) is Phase.DIALLING
+
+
+@pytest.mark.feature("V15", "V17")
+def test_of_two_callbacks_for_one_line_the_second_waits_for_it() -> None:
+    """Both rang; the first agent to answer has the line, and the other is rung again only when it is free."""
+    scene, item, task = promised()
+    scene.hang_up(item)
+    scene.done(i.TrunkDefined(m.TrunkDef("carrier", 1)))
+    plan = m.EntryPlan("e", 1, "service", address="a-2", callback=ROUTE)
+    second = scene.done(i.ItemArrived(m.Kind.CALLBACK, "web", plan)).item
+    scene.choose("a", "ready")
+    scene.seat("b", "service")
+    scene.answer(task)
+    assert scene.done(i.OfferAnswered(scene.state.items[second].offer)).note == "line_cap"
+    scene.wait(30)
+    assert len([one for one in scene.offers() if one[0] == second]) == 1
+    scene.done(i.OfferRefused(leg_of(scene, task), m.OfferResult.REJECTED, 486, 17))
+    assert scene.offered_to(second)
 
 
 # --- its record ------------------------------------------------------------------------------------------------------
