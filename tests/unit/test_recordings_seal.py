@@ -36,7 +36,8 @@ def test_what_was_sealed_is_read_back(tmp_path: Path, size: int) -> None:
     path = sealed(tmp_path, content)
     assert path.stat().st_size == sealed_size(size)
     assert content_of(path) == content
-    assert content[:64] not in path.read_bytes() or not content
+    if size >= 15:  # a single byte is found in any 40 bytes now and then
+        assert content[:64] not in path.read_bytes()
 
 
 def test_any_place_is_read_without_what_is_before_it(tmp_path: Path) -> None:
