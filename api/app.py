@@ -30,8 +30,8 @@ from api.routes import (
 )
 from api.routes.common import authorize, check_sender
 from api.services import Services
+from api.version import VERSION
 
-VERSION = "0.1.0"
 NOUNS = (
     seats,
     handling,

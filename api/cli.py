@@ -16,6 +16,7 @@ from acd.core.codec import UnknownKind
 from acd.core.model import TargetKind, WatchMode
 from acd.core.shapes import Move
 from api.commands.common import CommandFailed, Context, Exit, complain, printable
+from api.version import VERSION
 from api.words import LANGUAGES, Words, language_here, words
 from cti.asterisk import AsteriskFailed
 from cti.config import BadSettings
@@ -23,7 +24,6 @@ from storage.bus import CallFailed, EngineAway
 from storage.migrations import DatabaseTooNew
 from storage.settings import Settings
 
-VERSION = "0.1.0"
 CALLS_SHOWN = 20
 Add = Callable[
     ["argparse._SubParsersAction[argparse.ArgumentParser]", str, str, Callable[[Context], int]], argparse.ArgumentParser

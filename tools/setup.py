@@ -134,9 +134,9 @@ def python_kind() -> str:
 
 
 def fingerprint(lock: Path) -> str:
-    """What the virtual environment depends on: the locks, our own name and commands, and the Python."""
+    """What the virtual environment depends on: the locks, our own name, version and commands, and the Python."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    own = [repr(project[key]) for key in ("name", "version", "scripts")]
+    own = [*(repr(project[key]) for key in ("name", "scripts")), (ROOT / "api/version.py").read_text()]
     parts = [(LOCKS / "build.lock").read_text(), lock.read_text(), *own, python_kind()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -24,6 +24,7 @@ from api.errors import LARGEST_REQUEST, STATUS_OF
 from api.metrics import LABELS
 from api.routes.extensions import router as extensions
 from api.schemas import micros
+from api.version import VERSION
 from tests.support.api import Api, serving
 
 pytestmark = pytest.mark.asyncio
@@ -333,6 +334,7 @@ async def test_a_fault_of_ours_tells_nothing_of_itself(api: Api) -> None:
 
 async def test_the_published_description_has_the_error_shape(api: Api) -> None:
     document = (await api.http.get(f"{PREFIX}/openapi.json")).json()
+    assert document["info"]["version"] == VERSION
     for path, methods in document["paths"].items():
         if path.startswith(PREFIX):
             for method in methods.values():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pytest
 
 from acd.core.reply import Code
 from api.auth.permissions import ENDPOINTS
+from api.cli import main
+from api.version import VERSION
 from tools import features, figures, get_asterisk, guide_lists, house_rules, setup
 from tools.get_asterisk import Deb, Lock, check_hashes, choose_version, read_lock, refuse_old, release_of, write_lock
 from tools.say import ROOT, SetupFailed
@@ -18,6 +22,7 @@ from tools.say import ROOT, SetupFailed
 PINNED = "1:22.10.1+dfsg+~cs6.17.60671434-1"
 NEWER = "1:22.11.0+dfsg-1"
 OLD = "1:22.9.3+dfsg-1"
+HATCH = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]
 
 
 @pytest.mark.parametrize(
@@ -250,6 +255,36 @@ def test_a_list_is_written_between_its_marks_alone() -> None:
     assert guide_lists.written(page) == f"before\n<!-- list: codes -->\n{guide_lists.codes()}\n<!-- end -->\nafter\n"
     with pytest.raises(KeyError):
         guide_lists.written("<!-- list: nothing -->\n\n<!-- end -->")
+
+
+def test_the_version_stands_in_one_place() -> None:
+    written = re.compile(r"""^(__version__|VERSION|version)\b[^=\n]*=\s*["']\d+\.\d+\.\d+["']""", re.MULTILINE)
+    packages = HATCH["build"]["targets"]["wheel"]["packages"]
+    sources = [ROOT / "pyproject.toml", *(file for folder in packages for file in (ROOT / folder).rglob("*.py"))]
+    found = [str(file.relative_to(ROOT)) for file in sources if written.search(file.read_text(encoding="utf-8"))]
+    assert found == ["api/version.py"]
+    packaged = [sys.executable, "-m", "hatchling", "version"]
+    assert subprocess.run(packaged, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip() == VERSION
+    latest = re.search(r"^## \[(.+)\]$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert latest is not None
+    assert latest[1] == VERSION
+
+
+def test_the_command_line_says_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert capsys.readouterr().out.strip() == f"ringside {VERSION}"
+
+
+def test_another_version_is_installed_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ringside` in the environment says the version that it was installed as."""
+    lock = setup.LOCKS / "run.lock"
+    before = setup.fingerprint(lock)
+    (tmp_path / "api").mkdir()
+    (tmp_path / "api/version.py").write_text('VERSION = "9.9.9"\n', encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    monkeypatch.setattr(setup, "ROOT", tmp_path)
+    assert setup.fingerprint(lock) != before
 
 
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)")
