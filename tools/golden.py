@@ -18,7 +18,7 @@ from tools.say import ROOT, say
 
 FOLDER = ROOT / "tests/golden"
 STEPS = 3_000
-SEED = 34
+SEED = 259
 STATUS = m.StatusDef("golden", m.Presence.VOICE, (("en", "golden"),), True, True, True, True)
 OUT = m.Route("0911000111", "golden-line", "0223456789")
 SEATS = ("golden1", "golden2", "golden3")

@@ -204,8 +204,9 @@ class Index:
                 del self.callbacks[before]
         if line:
             self.line_of[item_id] = line
+            if line not in self.callbacks:  # for one that has others, lines_changed sees to all of them together
+                self._notice_line(line)
             self.callbacks.setdefault(line, {})[item_id] = None
-            self._notice_line(line)
 
     def _hold(self, item_id: str, seat_id: str) -> None:
         before = self.held_for.pop(item_id, "")

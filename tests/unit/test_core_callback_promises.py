@@ -208,6 +208,24 @@ def test_of_two_callbacks_for_one_line_the_second_waits_for_it() -> None:
     assert scene.offered_to(second)
 
 
+@pytest.mark.feature("V15", "V17")
+def test_a_line_that_is_free_again_is_free_for_all_who_wait_for_it() -> None:
+    """The one whose agent was lost comes back to the queue in the same step as the line becomes free."""
+    scene, item, task = promised()
+    scene.hang_up(item)
+    scene.done(i.TrunkDefined(m.TrunkDef("carrier", 1)))
+    plan = m.EntryPlan("e", 1, "service", address="a-2", callback=ROUTE)
+    scene.choose("a", "ready")
+    scene.answer(task)
+    second = scene.done(i.ItemArrived(m.Kind.CALLBACK, "web", plan)).item
+    scene.seat("b", "service")
+    scene.seat("c", "service")
+    assert scene.offered_to(second) == ""
+    own = scene.state.seats["a"].handlings[task].offer
+    scene.give(i.PartyLeft(own, hung_up=False))
+    assert {scene.offered_to(task), scene.offered_to(second)} == {"b", "c"}
+
+
 # --- its record ------------------------------------------------------------------------------------------------------
 
 
