@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -78,6 +78,10 @@ class SeatBook:
     phones: dict[str, bool] = field(default_factory=dict)
     moved: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a seat has another extension than before."""
+    holders: dict[str, str] = field(default_factory=dict)
+    """Who has each extension, or had it last."""
+    unsettled: dict[str, object] = field(default_factory=dict)
+    """Extensions whose registrations may be those of who had them before, each with a mark of its latest move."""
 
     def load(self, state: State) -> None:
         """Begin with this state."""
@@ -105,6 +109,9 @@ class SeatBook:
         self.profiles[profile.id] = profile
         if profile.extension:
             self.by_extension[profile.extension] = profile.id
+            if self.holders.get(profile.extension, profile.id) != profile.id:
+                self.unsettled[profile.extension] = object()
+            self.holders[profile.extension] = profile.id
 
     def _drop(self, seat: str) -> None:
         old = self.profiles.pop(seat, None)
@@ -127,6 +134,16 @@ class SeatBook:
     def reachable(self, seat: str) -> bool:
         """What the core believes of its phone."""
         return self.phones.get(seat, False)
+
+    def settled(self, extension: str) -> bool:
+        """Whether who is registered there is its holder's phone."""
+        return extension not in self.unsettled
+
+    def settle(self, moves: Mapping[str, object], provisioned: Container[str]) -> None:
+        """These of those moves are known to Asterisk now; one that moved again meanwhile is not."""
+        for extension, move in moves.items():
+            if extension in provisioned and self.unsettled.get(extension) is move:
+                del self.unsettled[extension]
 
 
 def day_of(settings: Settings, at: Micros) -> int:
@@ -203,7 +220,7 @@ class EngineProcess:
             await self._agi.start()  # what may fail comes before we say that we live and take callers
             await self._hub.serve(self._handle)  # the leader alone has the socket
             await self._telephony.start(since=self.runtime.took_over_from)  # callers first, then the rest
-            await self._provision()
+            await self._make_as_the_directory()
             say_ready()
             await self._serve()
         finally:
@@ -300,40 +317,60 @@ class EngineProcess:
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._book.moved.wait(), PROVISION_EVERY_S)
-            await self._move()
+            await self._make_as_the_directory()
+
+    async def _make_as_the_directory(self) -> None:
+        await self._move()
+        try:
+            await asyncio.to_thread(self._take_up_part)
+        except (OSError, SQLAlchemyError, ValueError) as error:
+            log.warning("lines_not_taken_up", error=str(error))
 
     async def _move(self) -> None:
         """First the registrations of who had an extension end, then it is seen whose phones are there."""
-        moved = self._book.moved.is_set()
+        moved, moves = self._book.moved.is_set(), dict(self._book.unsettled)
         self._book.moved.clear()
-        await self._provision()
-        if moved:
+        self._book.settle(moves, await self._provision())
+        if moved or moves:
             await self._telephony.look_at_phones()
 
-    async def _provision(self) -> None:
-        """Make Asterisk's extensions, lines and prompts those of the directory; what cannot be done now is done at the
-        next look."""
+    async def _provision(self) -> frozenset[str]:
+        """Make Asterisk's extensions those of the directory; what cannot be done now is done at the next look. Gives
+        those that are as they should be."""
         try:
-            await asyncio.to_thread(self._take_up_part)
             wanted = await asyncio.to_thread(self._wanted_extensions)
             asterisk = self._asterisk
             provisioning = Provisioning(
                 http_call(asterisk), qualify_s=asterisk.qualify_s, contacts=contacts_of(asterisk)
             )
-            started = await provisioning.started()
-            if started != self._asterisk_started:
-                # It may have died before its own store, written once a second, held what we had put.
-                self._provisioned.clear()
-                self._asterisk_started = started
-            listed = set(await provisioning.listed())
-            for number, extension in wanted.items():
-                if self._provisioned.get(number) != extension or number not in listed:
-                    await provisioning.put(extension)
-                    self._provisioned[number] = extension
-            for gone in await provisioning.remove_leftovers(wanted):
-                self._provisioned.pop(gone, None)
+            await self._put_extensions(provisioning, wanted)
         except (OSError, ProvisioningFailed, SQLAlchemyError, ValueError) as error:
             log.warning("extensions_not_provisioned", error=str(error))
+            return frozenset()
+        return frozenset(number for number, given in wanted.items() if self._provisioned.get(number) == given)
+
+    async def _put_extensions(self, provisioning: Provisioning, wanted: Mapping[str, Extension]) -> None:
+        started = await provisioning.started()
+        if started != self._asterisk_started:
+            # It may have died before its own store, written once a second, held what we had put.
+            self._provisioned.clear()
+            self._asterisk_started = started
+        listed = set(await provisioning.listed())
+        for number, extension in wanted.items():
+            if self._provisioned.get(number) == extension and number in listed:
+                continue
+            self._provisioned.pop(number, None)
+            try:
+                await provisioning.put(extension)
+            except ProvisioningFailed as error:  # one that is refused keeps no other from its phone
+                log.warning("extension_not_provisioned", extension=number, error=str(error))
+            else:
+                self._provisioned[number] = extension
+        try:
+            for gone in await provisioning.remove_leftovers(wanted):
+                self._provisioned.pop(gone, None)
+        except ProvisioningFailed as error:
+            log.warning("leftovers_not_removed", error=str(error))
 
     def _take_up_part(self) -> None:
         """Lines, entry numbers, short codes and music that changed, while calls go on. Blocking."""

@@ -102,6 +102,10 @@ class Seats(Protocol):
         """Whether the core believes that the seat's phone can be reached."""
         ...
 
+    def settled(self, extension: str) -> bool:
+        """Whether who is registered there is its holder's phone, and not that of who had it before."""
+        ...
+
 
 @dataclass(slots=True)
 class Legs:

@@ -114,9 +114,12 @@ class Reconciler:
         rows: list[Mapping[str, Any]] = endpoints if isinstance(endpoints, list) else []
         online = {str(row.get("resource")) for row in rows if row.get("state") == "online"}
         contacts = []
-        for extension in self._m.legs.seats.extensions():
-            if seat := self._m.legs.seats.seat_of(extension):
-                contacts.append(ContactSeen(seat, extension, extension in online, self._m.legs.seats.reachable(seat)))
+        seats = self._m.legs.seats
+        for extension in seats.extensions():
+            if seat := seats.seat_of(extension):
+                believed = seats.reachable(seat)
+                seen = extension in online if seats.settled(extension) else believed
+                contacts.append(ContactSeen(seat, extension, seen, believed))
         return channels, bridges, contacts
 
     async def compare(self, current: Callable[[], bool]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -202,15 +202,16 @@ class AsteriskTelephony:
         self.settings = settings
 
     async def look_at_phones(self) -> None:
-        """Extensions changed hands: tell the core which seats' phones are there. While Asterisk is away the next
-        connection tells it."""
+        """Extensions changed hands: tell the core which seats' phones are there by now. What cannot be seen now the
+        next comparison or connection tells."""
         with contextlib.suppress(AriError, AriLost):
             _, _, contacts = await self._reconciler.look()
-            await self._tell(contacts)
+            await self._tell([one for one in contacts if not self._inputs.busy(one.seat)])
 
-    async def _tell(self, contacts: Sequence[ContactSeen]) -> None:
+    async def _tell(self, contacts: Iterable[ContactSeen]) -> None:
         for contact in contacts:
-            await self._submit(PhoneChanged(contact.seat, contact.reachable, "listed"), via="reconcile")
+            if contact.reachable is not contact.believed:
+                await self._submit(PhoneChanged(contact.seat, contact.reachable, "listed"), via="reconcile")
 
     def perform(self, effects: Sequence[Effect]) -> None:
         """Take effects from the engine. Without a settled connection they wait, or are derived again later."""

@@ -375,8 +375,9 @@ def _playback_finished(event: Event, legs: Legs) -> Sequence[Meaning]:
 
 def _phone(event: Event, legs: Legs) -> Sequence[Meaning]:
     endpoint = part_of(event, "endpoint")
-    seat = legs.seats.seat_of(text_of(endpoint.get("resource")))
-    if not seat:
+    extension = text_of(endpoint.get("resource"))
+    seat = legs.seats.seat_of(extension)
+    if not seat or not legs.seats.settled(extension):
         return ()
     reason = text_of(part_of(event, "contact_info").get("contact_status"))
     return (PhoneChanged(seat, endpoint.get("state") == "online", reason or text_of(event.get("type"))),)

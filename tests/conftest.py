@@ -6,12 +6,14 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
-settings.register_profile("same", derandomize=True)
-settings.register_profile("search", derandomize=False)
+ANY_MACHINE = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""How long an example takes is the machine's affair; pytest's own limit ends a test that hangs."""
+settings.register_profile("same", ANY_MACHINE, derandomize=True)
+settings.register_profile("search", ANY_MACHINE, derandomize=False)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -113,6 +113,13 @@ async def test_an_extension_is_given_once_capped_by_licences_and_holds_from_the_
     await here.until(lambda: here.seat("hao").profile.extension == "8001", "hao has 8001")
     await here.seen("mei", SeatState.UNREACHABLE)
     mark = mei.mark()
+
+    async def signed_off() -> bool:
+        listed = json.loads(await here.command("extension", "list", "--json"))
+        return next(one["phone"] for one in listed if one["number"] == "8001") is None
+
+    await here.until_told(signed_off, "8001 is signed off")
+    assert here.facts(f.PhoneReached, seat="hao", reachable=True) == [], "the old phone is not the new holder's"
     hao = await here.agent("hao", HAO)
     await is_served(here, hao, HAO)
     assert here.facts(f.Offered)[-1].seat == "hao"

@@ -32,6 +32,9 @@ class NoSeats:
     def reachable(self, seat: str) -> bool:
         return True
 
+    def settled(self, extension: str) -> bool:
+        return True
+
 
 @dataclass
 class FakeManager:

@@ -70,6 +70,9 @@ class Table:
     def reachable(self, seat: str) -> bool:
         return True
 
+    def settled(self, extension: str) -> bool:
+        return True
+
 
 @dataclass
 class Numbers:

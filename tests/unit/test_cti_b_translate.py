@@ -48,6 +48,8 @@ from cti.translate import (
 class Seats:
     """cti.legs.Seats for one seat, amy at 8001."""
 
+    all_settled = True
+
     def seat_of(self, extension: str) -> str:
         return "amy" if extension == "8001" else ""
 
@@ -59,6 +61,9 @@ class Seats:
 
     def reachable(self, seat: str) -> bool:
         return True
+
+    def settled(self, extension: str) -> bool:
+        return self.all_settled
 
 
 def book(*legs: Leg) -> Legs:
@@ -259,6 +264,12 @@ def test_every_event_means_what_the_table_says(
     what: str, told: Mapping[str, object], legs: Legs, meant: list[Meaning]
 ) -> None:
     assert list(translate(told, legs)) == meant
+
+
+def test_a_phone_of_whoever_had_the_extension_before_says_nothing_of_its_holder() -> None:
+    seats = Seats()
+    seats.all_settled = False
+    assert list(translate(phone("ContactStatusChange", "online"), Legs(seats))) == []
 
 
 def test_every_event_type_we_ask_for_is_tried_above() -> None:

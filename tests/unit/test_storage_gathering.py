@@ -15,7 +15,7 @@ from recordings.consumer import RecordingsConsumer
 from records.consumer import RecordsConsumer
 from storage import tables
 from storage.gathering import GATHERED, gather
-from storage.session import Database
+from storage.session import BEGIN, WRITE, Database
 
 FACTS = [Recorded(seq, seq, seq, "system", "engine", 0, f.SignedOut(f"s{seq}")) for seq in (1, 2, 3)]
 
@@ -70,6 +70,24 @@ def test_what_was_gathered_before_a_failure_is_not_written(database: Database) -
     with pytest.raises(OSError, match="no room"):
         fail()
     assert (one.given, _rows(database)) == ([], [])
+
+
+def test_each_transaction_of_a_session_writes_its_own(database: Database) -> None:
+    """Also after a savepoint and after one that was rolled back."""
+    one = Writer("one")
+    with Session(database.engine.execution_options(**{BEGIN: WRITE})) as session:
+        gather(session, FACTS[0], one.write)
+        with session.begin_nested():
+            gather(session, FACTS[1], one.write)
+        assert one.given == []
+        session.commit()
+        gather(session, FACTS[1], one.write)
+        session.execute(text("SELECT 1"))
+        session.rollback()
+        gather(session, FACTS[2], one.write)
+        session.commit()
+    assert one.given == [[1, 2], [3]]
+    assert _rows(database) == ["one-1", "one-2"]
 
 
 def test_records_and_recordings_gather_in_one_place(database: Database) -> None:
