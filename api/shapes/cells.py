@@ -421,6 +421,11 @@ def _fits(scene: Scene, step: Step) -> bool:
     return rule is not None and rule(scene)
 
 
+def _may_watch(scene: Scene, step: Step) -> bool:
+    """A supervisor who has become the agent himself has nobody to watch."""
+    return scene.shape in LISTENED and scene.owner is not Robot.SUP and scene.watching is not step
+
+
 def _keeps_watch(scene: Scene, step: Step) -> bool:
     """A supervisor needs an agent to watch; a third party without a seat is none. Nobody whispers to a whisperer."""
     if scene.watching is None:
@@ -460,9 +465,9 @@ _RULES: Mapping[Step, Callable[[Scene], bool]] = {
     Step.PHONE_ATTENDED: _is_fresh,
     Step.BLIND_QUEUE: _is_fresh,
     Step.BLIND_ENTRY: _is_fresh,
-    Step.LISTEN: lambda scene: scene.shape in LISTENED and scene.watching is not Step.LISTEN,
-    Step.WHISPER: lambda scene: scene.shape in LISTENED and scene.watching is not Step.WHISPER,
-    Step.JOIN: lambda scene: scene.shape in LISTENED and scene.watching is not Step.JOIN,
+    Step.LISTEN: lambda scene: _may_watch(scene, Step.LISTEN),
+    Step.WHISPER: lambda scene: _may_watch(scene, Step.WHISPER),
+    Step.JOIN: lambda scene: _may_watch(scene, Step.JOIN),
     Step.UNWATCH: lambda scene: scene.watching is not None,
 }
 
