@@ -1,9 +1,10 @@
 """Who gets what: one index for every strategy, never a scan over all seats or all waiting items.
 
-Items that ask for the same (queue, medium, needs) form a class. Each class keeps a heap of the seats that may be
+Items that ask for the same (queue, medium, needs, line) form a class. Each class keeps a heap of the seats that may be
 offered its items now, ranked by the queue's strategy, and a heap of its waiting items by (order, number). Both use
 lazy deletion: `live` and `waiting` say which entries hold, stale ones are dropped when they come up. A change of a
-seat costs O(classes it serves × log seats), a match O(1) to O(classes it serves).
+seat costs O(classes it serves × log seats), a match O(1) to O(classes it serves), a line that is full or free again
+O(classes of callbacks on it), however many wait.
 
 The index is derived from the state and may be rebuilt at any time; acd.why decides the same things by scanning.
 """
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from acd.core.model import Kind, Micros, Phase, Seat, SkillLevel, State, WorkItem
 from acd.core.seats import SCORES, block_of, has_skills, rank_in
 
-ClassKey = tuple[str, str, tuple[SkillLevel, ...]]
+ClassKey = tuple[str, str, tuple[SkillLevel, ...], str]
 Score = tuple[int, ...]
 SeatEntry = tuple[int | str, ...]
 """A score and, last, the seat's id: flat, since comparing nested tuples costs twice as much."""
@@ -36,11 +37,13 @@ class Pick:
     candidates: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Class:
     queue: str
     medium: str
     needs: tuple[SkillLevel, ...]
+    line: str  # the one that callbacks are to be made on, empty for all others
+    shut: bool = False  # that line is full
     skilled_online: int = 0
     relaxed: bool = False  # D3 in force
     live: dict[str, SeatEntry] = field(default_factory=dict)
@@ -89,7 +92,7 @@ class _Membership:
 class Index:
     """The matcher's view of a state. Call `seat_changed`/`item_changed` after facts touched them.
 
-    `dirty_seats`/`dirty_items` collect, in order, who may now find something; the decider works them off.
+    `dirty_seats`/`dirty_classes` collect, in order, who may now find something; the decider works them off.
     """
 
     def __init__(self, state: State) -> None:
@@ -103,11 +106,9 @@ class Index:
         self.place: dict[str, _Class] = {}
         self.reserved: dict[str, dict[str, None]] = {}
         self.held_for: dict[str, str] = {}
-        self.callbacks: dict[str, dict[str, None]] = {}  # those that wait, by the line they are called on
-        self.line_of: dict[str, str] = {}
-        self.full: dict[str, None] = {}  # lines of callbacks that wait which are at their caps
+        self.by_line: dict[str, list[_Class]] = {}
         self.dirty_seats: dict[str, None] = {}
-        self.dirty_items: dict[str, None] = {}
+        self.dirty_classes: dict[_Class, None] = {}
         self.rebuild()
 
     # --- upkeep ----------------------------------------------------------------------------------------------
@@ -124,9 +125,8 @@ class Index:
             self.place,
             self.reserved,
             self.held_for,
-            self.callbacks,
-            self.line_of,
-            self.full,
+            self.by_line,
+            self.dirty_classes,
         ):
             part.clear()
         for seat_id, seat in self.state.seats.items():
@@ -171,42 +171,34 @@ class Index:
         waits = item is not None and item.phase is Phase.WAITING
         held = item.sticky_seat if item is not None and waits else ""
         self._hold(item_id, held)
-        self._on_line(item_id, line_of(self.state, item) if item is not None and waits else "")
-        free = waits and not held and self.line_of.get(item_id, "") not in self.full
-        group = self._class_of(item) if item is not None and free else None
+        group = self._class_of(item) if item is not None and waits else None
+        if held:
+            group = None
         before = self.place.get(item_id)
         if before is not None and before is not group:
             del self.place[item_id], before.waiting[item_id]
         if item is not None and group is not None:
             group.put_item((item.order, item.number, item_id))
             self.place[item_id] = group
-            self.dirty_items[item_id] = None
+            self.dirty_classes[group] = None
 
     def lines_changed(self) -> None:
         """Calls began or ended: callbacks are offered while their line has room."""
-        for line, waiting in list(self.callbacks.items()):
-            if line_is_full(self.state, line) != (line in self.full):
-                self._notice_line(line)
-                for item_id in list(waiting):
-                    self.item_changed(item_id)
+        for line, groups in self.by_line.items():
+            shut = line_is_full(self.state, line)
+            if shut != groups[0].shut:
+                self._turn(groups, shut=shut)
+                self.dirty_seats.update(dict.fromkeys(self._last_agents(line)))
 
-    def _notice_line(self, line: str) -> None:
-        if line_is_full(self.state, line):
-            self.full[line] = None
-        else:
-            self.full.pop(line, None)
+    def _turn(self, groups: list[_Class], *, shut: bool) -> None:
+        for group in groups:
+            group.shut = shut
+            self.dirty_classes[group] = None
 
-    def _on_line(self, item_id: str, line: str) -> None:
-        before = self.line_of.pop(item_id, "")
-        if before:
-            del self.callbacks[before][item_id]
-            if not self.callbacks[before]:
-                del self.callbacks[before]
-        if line:
-            self.line_of[item_id] = line
-            if line not in self.callbacks:  # for one that has others, lines_changed sees to all of them together
-                self._notice_line(line)
-            self.callbacks.setdefault(line, {})[item_id] = None
+    def _last_agents(self, line: str) -> list[str]:
+        """The seats that callbacks on this line are held for."""
+        held = ((self.state.items[item_id], seat_id) for item_id, seat_id in self.held_for.items())
+        return [seat_id for item, seat_id in held if line_of(self.state, item) == line]
 
     def _hold(self, item_id: str, seat_id: str) -> None:
         before = self.held_for.pop(item_id, "")
@@ -235,11 +227,13 @@ class Index:
             self._count_online(group, 1)
 
     def _class_of(self, item: WorkItem) -> _Class:
-        key = (item.queue, item.medium, item.needs)
+        key = (item.queue, item.medium, item.needs, line_of(self.state, item))
         group = self.classes.get(key)
         if group is None:
-            group = self.classes[key] = _Class(*key)
+            group = self.classes[key] = _Class(*key, line_is_full(self.state, key[3]))
             self.by_queue.setdefault(item.queue, []).append(group)
+            if group.line:
+                self.by_line.setdefault(group.line, []).append(group)
             # Once per kind of request, over the queue's own members only.
             for seat_id in self.members.get(item.queue, {}):
                 self._enlist(seat_id, self.state.seats[seat_id], group)
@@ -302,10 +296,18 @@ class Index:
 
     # --- answers ---------------------------------------------------------------------------------------------
 
+    def next_item(self) -> str:
+        """Of those that may find a seat since something changed, the one that waits first; empty where nobody does."""
+        for group in list(self.dirty_classes):
+            if group.shut or not group.waiting or group.first_seat() is None:
+                del self.dirty_classes[group]
+        heads = [first for group in self.dirty_classes if (first := group.first_item()) is not None]
+        return min(heads)[2] if heads else ""
+
     def best_seat(self, item_id: str) -> Pick | None:
         """The seat the item's queue would pick now, for an item that waits for anybody."""
         group = self.place.get(item_id)
-        first = group.first_seat() if group else None
+        first = group.first_seat() if group and not group.shut else None
         return Pick(str(first[-1]), _score(first), len(group.live)) if group and first else None
 
     def best_item(self, seat_id: str) -> Pick | None:
@@ -313,7 +315,7 @@ class Index:
         best: tuple[int, Micros, int, str] | None = None
         candidates = 0
         for own in self.serving.get(seat_id, []):
-            if not own.group.waiting or seat_id not in own.group.live:
+            if own.group.shut or not own.group.waiting or seat_id not in own.group.live:
                 continue
             candidates += len(own.group.waiting)
             first = own.group.first_item()
@@ -329,7 +331,8 @@ class Index:
 
     def next_by_hand(self, seat_id: str) -> str | None:
         """The waiting item a manual pickup without a name takes: skills and status are passed over (D13)."""
-        heads = [(own.rank, *first) for own in self.by_seat.get(seat_id, []) if (first := own.group.first_item())]
+        open_ = (own for own in self.by_seat.get(seat_id, []) if not own.group.shut)
+        heads = [(own.rank, *first) for own in open_ if (first := own.group.first_item())]
         return min(heads)[3] if heads else None
 
     def may_serve(self, seat_id: str, item: WorkItem) -> bool:

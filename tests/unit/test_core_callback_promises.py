@@ -8,6 +8,7 @@ from acd import why
 from acd.core import facts as f
 from acd.core import inputs as i
 from acd.core import model as m
+from acd.core.match import Index
 from acd.core.model import SECOND, Outcome, Party, Phase
 from records.fold import Rules, fold_into
 from records.model import Case, MarkKind
@@ -224,6 +225,41 @@ def test_a_line_that_is_free_again_is_free_for_all_who_wait_for_it() -> None:
     own = scene.state.seats["a"].handlings[task].offer
     scene.give(i.PartyLeft(own, hung_up=False))
     assert {scene.offered_to(task), scene.offered_to(second)} == {"b", "c"}
+
+
+@pytest.mark.feature("V15", "V17")
+def test_a_line_that_turns_full_and_free_costs_no_look_at_each_who_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A thousand may wait for one line, and it turns with every call on it."""
+    scene = centre(queue("service"), queue("third"))
+    scene.done(i.TrunkDefined(m.TrunkDef("carrier", 1)))
+    for number in range(50):
+        plan = m.EntryPlan("e", 1, "service", address=f"a-{number}", callback=ROUTE)
+        scene.done(i.ItemArrived(m.Kind.CALLBACK, "web", plan))
+    looked: list[str] = []
+    for way in ("item_changed", "best_seat"):
+        real = getattr(Index, way)
+        monkeypatch.setattr(Index, way, lambda index, item, real=real: (looked.append(item), real(index, item))[1])
+    on_line = scene.enter(m.EntryPlan("e", 1, "third", greeting="hello", trunk="carrier"))
+    scene.hang_up(on_line)
+    assert set(looked) == {on_line}
+    scene.choose("a", "ready")
+    assert scene.offers() == [(scene.facts(f.Entered)[0].item, "a")]
+
+
+@pytest.mark.feature("D2", "V17")
+def test_a_callback_kept_for_its_last_agent_rings_there_when_its_line_is_free_again() -> None:
+    """The agent is free all the while; only the line keeps him."""
+    scene = centre(queue("service", last_agent_first=True, last_agent_wait=60 * SECOND), queue("third"))
+    scene.choose("a", "ready")
+    scene.done(i.TrunkDefined(m.TrunkDef("carrier", 1)))
+    on_line = scene.enter(m.EntryPlan("e", 1, "third", greeting="hello", trunk="carrier"))
+    plan = m.EntryPlan("e", 1, "service", address="a-2", callback=ROUTE, last_seat="a")
+    task = scene.done(i.ItemArrived(m.Kind.CALLBACK, "web", plan)).item
+    assert (scene.offered_to(task), scene.state.items[task].sticky_seat) == ("", "a")
+    scene.hang_up(on_line)
+    assert scene.offered_to(task) == "a"
 
 
 # --- its record ------------------------------------------------------------------------------------------------------
