@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from acd.core import conference, dialling, leaving, offering, speaking
 from acd.core import facts as f
+from acd.core.match import line_out
 from acd.core.model import (
     SECOND,
     Destination,
@@ -56,8 +57,11 @@ IN_QUEUE = (Phase.WAITING, Phase.OFFERED)
 # --- destinations ------------------------------------------------------------------------------------------------
 
 
-def possible(core: Core, item: WorkItem, to: Destination, *, hops: int = 0, outside: bool = True) -> bool:
-    """Whether he can be led there now. Where he waits already, a way that ends where he is is none."""
+def possible(
+    core: Core, item: WorkItem, to: Destination, *, hops: int = 0, outside: bool = True, wished: bool = False
+) -> bool:
+    """Whether he can be led there now. Where he waits already, a way that ends where he is is none. Nor is a number
+    outside where nobody was, which would ring for ever; but by his own key (`wished`) he may try it again."""
     waits = item.phase in IN_QUEUE
     match to.way:
         case Way.QUEUE:
@@ -73,15 +77,17 @@ def possible(core: Core, item: WorkItem, to: Destination, *, hops: int = 0, outs
             fresh = item.kind is not Kind.CALLBACK  # who was called back is on the line now
             return bool(item.leg) and known and fresh and _queue_of_task(core, item, to) is not None
         case Way.OUTSIDE:
-            known = outside and bool(item.leg) and to.route is not None
-            return known and (not waits or (to.route is not None and dialling.has_room(core, to.route)))
+            if to.route is None or not outside or not item.leg:
+                return False
+            fresh = wished or to.route.address not in item.tried_outside
+            return fresh and (not waits or dialling.has_room(core, to.route))
         case Way.HANG_UP:
             return True
 
 
 def lead(core: Core, item: WorkItem, to: Destination, *, hops: int = 0, outside: bool = True) -> bool:
     """Lead him there; False, and nothing is done, where that is not possible. `hops`: how often he was sent on in this
-    step. `outside` False: numbers outside have been tried."""
+    step. `outside` False: in this step the line to a number outside had no room."""
     if not possible(core, item, to, outside=outside):
         return False
     match to.way:
@@ -256,7 +262,7 @@ def _waited_enough(core: Core, item: WorkItem, queue: QueueDef) -> None:
     to = queue.overflow
     if to is not None and lead(core, item, to):
         return
-    if to is not None and to.route is not None and to.route.trunk in core.state.trunks:
+    if to is not None and to.route is not None and line_out(core.state, item) in core.state.trunks:
         _wait_for_line(core, item, to.route)
     else:
         leaving.end(core, item, Outcome.TIMEOUT_QUEUE, Party.SYSTEM)
@@ -273,7 +279,7 @@ def _wait_for_line(core: Core, item: WorkItem, route: Route) -> None:
 def queue_key(core: Core, item: WorkItem, digit: str) -> Reply:
     """A key pressed while waiting, at any time, also while the queue speaks or a seat is rung (pain P8)."""
     to = next((option.to for option in core.state.queues[item.queue].keys if option.digit == digit), None)
-    if to is None or not possible(core, item, to):
+    if to is None or not possible(core, item, to, wished=True):
         return LATE
     if item.phase is Phase.OFFERED:
         offering.withdraw(core, item, Party.CUSTOMER)
@@ -301,7 +307,7 @@ def menu_key(core: Core, item: WorkItem, digit: str) -> None:
     menu = core.state.menus.get(item.menu)
     options = menu.options if menu is not None else ()
     to = next((option.to for option in options if option.digit == digit), None)
-    if to is None or not possible(core, item, to):
+    if to is None or not possible(core, item, to, wished=True):
         menu_again(core, item, stops=item.token)
     else:
         _choose(core, item, digit, to)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, field
 
-from acd.core.model import Kind, Micros, Phase, Seat, SkillLevel, State, WorkItem
+from acd.core.model import Kind, Micros, Phase, Seat, SkillLevel, State, Way, WorkItem
 from acd.core.seats import SCORES, block_of, has_skills, rank_in
 
 ClassKey = tuple[str, str, tuple[SkillLevel, ...], str]
@@ -359,6 +359,14 @@ def line_of(state: State, item: WorkItem) -> str:
     route = item.plan.callback
     called = item.kind is Kind.CALLBACK and not item.leg and state.media[item.medium].needs_phone
     return route.trunk if called and route is not None else ""
+
+
+def line_out(state: State, item: WorkItem) -> str:
+    """The line that his queue leads him out by when his longest wait is over; empty where it leads him out by none."""
+    to = state.queues[item.queue].overflow
+    if to is None or to.way is not Way.OUTSIDE or to.route is None:
+        return ""
+    return to.route.trunk if item.leg and to.route.address not in item.tried_outside else ""
 
 
 def line_is_full(state: State, line: str) -> bool:

@@ -67,6 +67,80 @@ def test_an_agents_failed_transfer_still_leads_out_of_a_closed_queue() -> None:
     assert scene.phase(item) is Phase.WAITING
 
 
+@pytest.mark.feature("D6")
+def test_a_menu_behind_a_closed_queue_rings_its_number_outside_once() -> None:
+    """However often he is silent in the menu. By his own key he may try it again."""
+    scene = centre(queue("service", closed=to(Way.MENU, "night")))
+    scene.define(m.Menu("night", "words", (m.MenuOption("1", OUT),), OUT, tries=1))
+    scene.done(i.QueueOpenChanged("service", False))
+    item = scene.call("service")
+    scene.wait(130)
+    assert scene.facts(f.Invited)[0].route == FAR
+    decline(scene)
+    scene.wait(600)
+    assert (scene.phase(item), len(scene.facts(f.Invited))) == (Phase.MENU, 1)
+    scene.press(item, "1")
+    decline(scene)
+    scene.wait(600)
+    assert (scene.phase(item), len(scene.facts(f.Invited))) == (Phase.MENU, 2)
+
+
+@pytest.mark.feature("D6")
+def test_who_waits_may_be_led_outside_again_by_his_own_key() -> None:
+    """Nobody was there the first time; he asks for it himself."""
+    scene = centre(queue("service", keys=(m.MenuOption("1", OUT),)))
+    item = scene.call("service")
+    for _ in range(2):
+        scene.press(item, "1")
+        decline(scene)
+    assert (scene.phase(item), len(scene.facts(f.Invited))) == (Phase.WAITING, 2)
+
+
+@pytest.mark.feature("D6")
+def test_a_longest_wait_leads_outside_once_and_then_ends() -> None:
+    """Nobody was there: he waits at his old place as long again, and then has no way out left."""
+    scene = centre(queue("service", max_wait=30 * SECOND, overflow=OUT))
+    item = scene.call("service")
+    order = scene.state.items[item].order
+    scene.wait(31)
+    decline(scene)
+    assert (scene.phase(item), scene.state.items[item].order) == (Phase.WAITING, order)
+    scene.wait(30)
+    assert outcome(scene, item) == (Outcome.TIMEOUT_QUEUE, Party.SYSTEM)
+    assert (len(scene.facts(f.Invited)), scene.facts(f.LineOverflowed)) == (1, [])
+
+
+@pytest.mark.feature("D6")
+def test_another_number_outside_is_tried_where_nobody_was_at_the_first() -> None:
+    """The menu's, then the queue's, each once."""
+    other = m.Route("a-8", "carrier")
+    overflow = to(Way.OUTSIDE, route=other)
+    scene = centre(queue("service", max_wait=30 * SECOND, overflow=overflow, keys=(m.MenuOption("1", OUT),)))
+    item = scene.call("service")
+    scene.press(item, "1")
+    decline(scene)
+    scene.wait(31)
+    decline(scene)
+    assert [one.route for one in scene.facts(f.Invited)] == [FAR, other]
+    scene.wait(31)
+    assert outcome(scene, item) == (Outcome.TIMEOUT_QUEUE, Party.SYSTEM)
+
+
+@pytest.mark.feature("D6")
+def test_who_was_with_a_seat_is_led_outside_anew() -> None:
+    """What nobody answered before says nothing of what follows a conversation."""
+    scene = centre(queue("service", max_wait=30 * SECOND, overflow=OUT))
+    item = scene.call("service")
+    scene.wait(31)
+    decline(scene)
+    scene.choose("a", "ready")
+    scene.answer(item)
+    scene.choose("a", "meal")
+    lose_agent(scene, item)
+    scene.wait(31)
+    assert [one.route for one in scene.facts(f.Invited)] == [FAR, FAR]
+
+
 def waiting_for_a_line() -> tuple[Scene, str, str]:
     """A caller whose longest wait is over while the line out is taken; gives who has the line, and the caller."""
     scene = centre(queue("service", max_wait=30 * SECOND, overflow=OUT), queue("sales"))
@@ -91,12 +165,12 @@ def test_who_found_the_line_out_full_is_led_out_when_it_has_room() -> None:
 
 @pytest.mark.feature("V15")
 def test_who_finds_the_line_out_full_again_is_counted_again() -> None:
-    """He was outside in between: another call."""
-    scene, on_line, item = waiting_for_a_line()
-    scene.hang_up(on_line)
-    scene.wait(31)
-    decline(scene)
-    scene.enter(m.EntryPlan("e", 1, "sales", trunk="carrier"))
+    """He was with an agent in between, whose phone died: his longest wait began anew."""
+    scene, _, item = waiting_for_a_line()
+    scene.seat("b", "service")
+    scene.answer(item)
+    scene.choose("b", "meal")
+    lose_agent(scene, item)
     scene.wait(31)
     assert scene.phase(item) is Phase.WAITING
     assert len(scene.facts(f.LineOverflowed)) == 2
