@@ -121,8 +121,10 @@ class Core:
     # --- matching ------------------------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Offer until nobody waits while an eligible seat is free."""
+        """Lead out who waits for a line that has room, then offer until nobody waits while an eligible seat is free."""
         self._flush()
+        if leading.lead_out(self):
+            self._flush()
         while True:
             while self.index.dirty_seats:
                 self._settle_seat(next(iter(self.index.dirty_seats)))

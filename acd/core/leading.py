@@ -49,7 +49,8 @@ HOPS = 8
 """Queues that lead to one another (full, closed, empty, retired): a chain longer than this leads nowhere."""
 
 LINE_RETRY: Micros = 30 * SECOND
-"""Whose longest wait is over while the line out is full is led out anew after this."""
+"""Whose longest wait is over while the line out is full is looked at again after this: where the line is no more by
+then, his wait ends. That it has room is seen at once."""
 
 IN_QUEUE = (Phase.WAITING, Phase.OFFERED)
 
@@ -269,11 +270,24 @@ def _waited_enough(core: Core, item: WorkItem, queue: QueueDef) -> None:
 
 
 def _wait_for_line(core: Core, item: WorkItem, route: Route) -> None:
-    """The line out is full: he keeps his place and is led out as soon as it has room. He is one call over its cap,
-    however often he is tried."""
+    """The line out is full: he keeps his place and is led out as soon as it has room (`lead_out`). He is one call over
+    its cap, however often he is looked at."""
     if not item.overdue:
         dialling.no_way(core, route, "")
     core.record(f.LongestWaitOver(item.id, item.queue, core.now + LINE_RETRY))
+
+
+def lead_out(core: Core) -> bool:
+    """Lead out those who wait for a line that has room by now, in their order, before a callback has it. Whether
+    anybody went."""
+    went = False
+    for line in core.index.lines_with_room():
+        for item in core.index.in_turn(line):
+            to = core.state.queues[item.queue].overflow
+            if to is None or not lead(core, item, to):
+                break  # the line is full again
+            went = True
+    return went
 
 
 def queue_key(core: Core, item: WorkItem, digit: str) -> Reply:

@@ -107,6 +107,10 @@ class Index:
         self.reserved: dict[str, dict[str, None]] = {}
         self.held_for: dict[str, str] = {}
         self.by_line: dict[str, list[_Class]] = {}
+        self.led_out: dict[
+            str, dict[str, None]
+        ] = {}  # by line: those whose longest wait is over, which it was full for
+        self.way_out: dict[str, str] = {}  # and for each the line
         self.dirty_seats: dict[str, None] = {}
         self.dirty_classes: dict[_Class, None] = {}
         self.rebuild()
@@ -126,6 +130,8 @@ class Index:
             self.reserved,
             self.held_for,
             self.by_line,
+            self.led_out,
+            self.way_out,
             self.dirty_classes,
         ):
             part.clear()
@@ -171,6 +177,7 @@ class Index:
         waits = item is not None and item.phase is Phase.WAITING
         held = item.sticky_seat if item is not None and waits else ""
         self._hold(item_id, held)
+        self._lead_out(item_id, line_out(self.state, item) if item is not None and waits and item.overdue else "")
         group = self._class_of(item) if item is not None and waits else None
         if held:
             group = None
@@ -199,6 +206,16 @@ class Index:
         """The seats that callbacks on this line are held for."""
         held = ((self.state.items[item_id], seat_id) for item_id, seat_id in self.held_for.items())
         return [seat_id for item, seat_id in held if line_of(self.state, item) == line]
+
+    def _lead_out(self, item_id: str, line: str) -> None:
+        before = self.way_out.pop(item_id, "")
+        if before:
+            del self.led_out[before][item_id]
+            if not self.led_out[before]:
+                del self.led_out[before]
+        if line:
+            self.way_out[item_id] = line
+            self.led_out.setdefault(line, {})[item_id] = None
 
     def _hold(self, item_id: str, seat_id: str) -> None:
         before = self.held_for.pop(item_id, "")
@@ -328,6 +345,15 @@ class Index:
                 entry = (rank_in(self.state.seats[seat_id], item.queue) or 0, item.order, item.number, item_id)
                 best = entry if best is None or entry < best else best
         return Pick(best[3], best[:3], candidates) if best else None
+
+    def lines_with_room(self) -> list[str]:
+        """The lines with room by which somebody is to be led out."""
+        return [line for line in self.led_out if line in self.state.trunks and not line_is_full(self.state, line)]
+
+    def in_turn(self, line: str) -> list[WorkItem]:
+        """Those who are to be led out by this line, in their order."""
+        found = [self.state.items[item_id] for item_id in self.led_out[line]]
+        return sorted(found, key=lambda item: (item.order, item.number))
 
     def next_by_hand(self, seat_id: str) -> str | None:
         """The waiting item a manual pickup without a name takes: skills and status are passed over (D13)."""

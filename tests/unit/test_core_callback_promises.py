@@ -238,9 +238,13 @@ def test_a_line_that_turns_full_and_free_costs_no_look_at_each_who_waits_for_it(
         plan = m.EntryPlan("e", 1, "service", address=f"a-{number}", callback=ROUTE)
         scene.done(i.ItemArrived(m.Kind.CALLBACK, "web", plan))
     looked: list[str] = []
-    for way in ("item_changed", "best_seat"):
-        real = getattr(Index, way)
-        monkeypatch.setattr(Index, way, lambda index, item, real=real: (looked.append(item), real(index, item))[1])
+    real = Index.item_changed
+
+    def item_changed(index: Index, item: str) -> None:
+        looked.append(item)
+        real(index, item)
+
+    monkeypatch.setattr(Index, "item_changed", item_changed)
     on_line = scene.enter(m.EntryPlan("e", 1, "third", greeting="hello", trunk="carrier"))
     scene.hang_up(on_line)
     assert set(looked) == {on_line}

@@ -6,7 +6,9 @@ import pytest
 
 from acd.core import facts as f
 from acd.core import inputs as i
+from acd.core import leading
 from acd.core import model as m
+from acd.core.decide import Core
 from acd.core.model import SECOND, Outcome, Party, Phase, Way
 from acd.core.reply import Code
 from tests.support.led import FAR, centre, outcome
@@ -154,13 +156,64 @@ def waiting_for_a_line() -> tuple[Scene, str, str]:
 
 @pytest.mark.feature("V15")
 def test_who_found_the_line_out_full_is_led_out_when_it_has_room() -> None:
-    """He is tried again and again, and counted as one call over the cap."""
+    """At once, and he is counted as one call over the cap however long that takes."""
     scene, on_line, item = waiting_for_a_line()
     scene.wait(300)
     assert scene.facts(f.LineOverflowed) == [f.LineOverflowed("carrier", "")]
     scene.hang_up(on_line)
+    assert [one.item for one in scene.facts(f.Invited)] == [item]
+
+
+@pytest.mark.feature("V15")
+@pytest.mark.parametrize("room", ["one goes", "a higher cap", "no cap"])
+def test_who_wait_for_the_line_out_go_in_their_order_whenever_it_has_room(room: str) -> None:
+    """Whoever of them was looked at last."""
+    scene, on_line, first = waiting_for_a_line()
+    scene.wait(1)
+    second = scene.call("service")
+    scene.wait(45)
+    assert (scene.phase(first), scene.phase(second)) == (Phase.WAITING, Phase.WAITING)
+    if room == "one goes":
+        scene.hang_up(on_line)
+    else:
+        scene.done(i.TrunkDefined(m.TrunkDef("carrier", 2 if room == "a higher cap" else 0)))
+    expected = [first, second] if room == "no cap" else [first]
+    assert [one.item for one in scene.facts(f.Invited)] == expected
+    decline(scene)
+    assert [one.item for one in scene.facts(f.Invited)] == [first, second]
+
+
+@pytest.mark.feature("V15", "V17")
+def test_who_waits_for_the_line_out_goes_before_a_callback() -> None:
+    """An agent is free for the callback; he has been on the line longer."""
+    scene, on_line, item = waiting_for_a_line()
+    plan = m.EntryPlan("e", 1, "sales", address="a-2", callback=m.Route("a-2", "carrier"))
+    task = scene.done(i.ItemArrived(m.Kind.CALLBACK, "web", plan)).item
+    scene.hang_up(on_line)
+    scene.seat("b", "sales")
+    assert [one.item for one in scene.facts(f.Invited)] == [item]
+    assert scene.offered_to(task) == ""
+    decline(scene)
+    assert scene.offered_to(task) == "b"
+
+
+def test_a_line_without_room_costs_no_look_at_each_who_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one that has room costs a look at as many as it has room for, and one more."""
+    scene, on_line, first = waiting_for_a_line()
+    others = [scene.call("service") for _ in range(20)]
     scene.wait(31)
-    assert scene.facts(f.Invited)[0].item == item
+    looked: list[str] = []
+    real = leading.lead
+
+    def lead(core: Core, item: m.WorkItem, way: m.Destination) -> bool:
+        looked.append(item.id)
+        return real(core, item, way)
+
+    monkeypatch.setattr(leading, "lead", lead)
+    scene.call("sales")
+    assert looked == []
+    scene.hang_up(on_line)
+    assert looked == [first, others[0]]
 
 
 @pytest.mark.feature("V15")
@@ -179,12 +232,21 @@ def test_who_finds_the_line_out_full_again_is_counted_again() -> None:
 def test_who_is_rung_for_when_the_line_is_tried_again_leaves_when_that_came_to_nothing() -> None:
     """Nobody is torn away from an agent's ringing phone."""
     scene, on_line, item = waiting_for_a_line()
-    scene.done(i.ItemClosed(on_line, Party.SYSTEM))
     scene.wait(28)
-    scene.choose("a", "ready")
+    scene.seat("b", "service")
+    scene.hang_up(on_line)
     scene.wait(3)
-    assert scene.offered_to(item) == "a"
+    assert (scene.offered_to(item), scene.facts(f.Invited)) == ("b", [])
     scene.wait(20)
+    assert scene.facts(f.Invited)[0].item == item
+
+
+def test_who_is_rung_for_before_his_line_is_looked_at_again_leaves_when_that_came_to_nothing() -> None:
+    """The line had room when the agent declined, long before its next look."""
+    scene, on_line, item = waiting_for_a_line()
+    scene.seat("b", "service")
+    scene.hang_up(on_line)
+    scene.done(i.OfferRefused(scene.state.items[item].offer, m.OfferResult.REJECTED, 486, 17))
     assert scene.facts(f.Invited)[0].item == item
 
 
