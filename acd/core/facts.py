@@ -165,7 +165,8 @@ class CallbackTaken(_Versioned):
 
 @dataclass(frozen=True, slots=True)
 class PlaceKept(_Versioned):
-    """A callback will stand at this place of the queue once its caller has hung up."""
+    """A callback will stand at this place of the queue once its caller has hung up; or a caller who waits stands at it
+    from now on, the place of a callback of his that is dropped."""
 
     item: str
     queue: str

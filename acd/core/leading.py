@@ -418,15 +418,14 @@ def _take_callback(core: Core, item: WorkItem, to: Destination) -> None:
 
 
 def keep_place(core: Core, item: WorkItem) -> None:
-    """The caller has gone, whoever saw it: his callback stands in the queue where he stood. Where he waits on another
-    call by now it is dropped."""
+    """The caller has gone, whoever saw it: his callback stands in the queue where he stood, also where that was taken
+    out of use and no other took over from it, like those who waited in it then. Where he waits on another call by now,
+    that call has its place and it is dropped."""
     task = _callback_of(core, item.plan.address)
     if task is None or task.phase is not Phase.ENTERED:
         return
-    queue = standing(core, task.queue) or standing(core, task.plan.queue)
-    if queue is None:
-        leaving.end(core, task, Outcome.CLOSED, Party.SYSTEM)
-    elif not drop_if_he_called(core, task, but=item.id):
+    queue = standing(core, task.queue) or core.state.queues[task.queue]
+    if not drop_if_he_called(core, task, but=item.id):
         _put(core, task, queue, task.order)
 
 
@@ -457,13 +456,18 @@ def _place_of_callback(core: Core, item: WorkItem, order: Micros) -> Micros:
 
 
 def drop_if_he_called(core: Core, item: WorkItem, *, but: str = "") -> bool:
-    """A callback that would wait while he waits on the line himself is dropped, so he is not called too: when he came
-    it was on its way to a seat, or was to begin only with the end of another call of his (`but`). Looked for among all
-    contacts, since that is rare."""
-    calls = (one for one in core.state.items.values() if one.leg and one.phase in IN_QUEUE and one.id != but)
-    waits = any(one.plan.address == item.plan.address for one in calls if one.plan.address)
-    if item.kind is not Kind.CALLBACK or not waits:
+    """A callback that would wait while he waits on the line himself is dropped, so he is not called too, and his call
+    has its place where that is the earlier one: when he came it was on its way to a seat, or was to begin only with the
+    end of another call of his (`but`). Looked for among all contacts, since that is rare."""
+    if item.kind is not Kind.CALLBACK or not item.plan.address:
         return False
+    inside = [one for one in core.state.items.values() if one.leg and one.phase in IN_QUEUE and one.id != but]
+    calls = [one for one in inside if one.plan.address == item.plan.address]
+    if not calls:
+        return False
+    first = min(calls, key=lambda one: (one.order, one.number))
+    if item.order < first.order:
+        core.record(f.PlaceKept(first.id, first.queue, item.order))
     leaving.end(core, item, Outcome.CANCELLED, Party.CUSTOMER)
     return True
 
