@@ -12,6 +12,7 @@ from acd.core import inputs as i
 from acd.core import model as m
 from acd.core.match import Index
 from acd.core.model import SECOND, Outcome, Party, Phase
+from acd.core.reply import Code
 from records.fold import Rules, fold_into
 from records.model import Case, MarkKind
 from tests.support.led import PLAN, ROUTE, centre, outcome
@@ -284,6 +285,22 @@ def test_a_callback_keeps_its_place_while_its_line_is_full() -> None:
     assert {one.refused for one in why.seats_for(scene.state, task).seats} == {why.Rule.LINE_FULL}
     assert scene.offered_to(task) == ""
     scene.hang_up(on_line)
+    scene.answer(task)
+    assert scene.phase(task) is Phase.DIALLING
+
+
+@pytest.mark.feature("D13", "V15", "V17")
+def test_a_callback_is_not_picked_up_by_hand_while_its_line_is_full() -> None:
+    """By name it is refused and counted, as a call by hand is; without a name there is none to take."""
+    scene, item, task = promised()
+    scene.hang_up(item)
+    scene.done(i.TrunkDefined(m.TrunkDef("carrier", 1)))
+    on_line = scene.enter(m.EntryPlan("e", 1, "third", greeting="hello", trunk="carrier"))
+    assert scene.refused(i.ItemPicked("a", task)).code is Code.LINE_CAP
+    assert scene.refused(i.ItemPicked("a")).code is Code.NOT_WAITING
+    assert (scene.facts(f.LineOverflowed), scene.offers()) == ([f.LineOverflowed("carrier", "a")], [])
+    scene.hang_up(on_line)
+    scene.done(i.ItemPicked("a", task))
     scene.answer(task)
     assert scene.phase(task) is Phase.DIALLING
 
