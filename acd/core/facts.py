@@ -190,7 +190,7 @@ class Announced(_Versioned):
 @dataclass(frozen=True, slots=True)
 class LongestWaitOver(_Versioned):
     """The queue's longest wait is over while a seat is rung for him: he leaves the queue when that comes to nothing. Or
-    the line he is to leave by is full: he is tried again at `again_at`, 0 = at no time of its own."""
+    the line he is to leave by is full: he leaves when it has room, and is looked at anyway at `again_at`, 0 = never."""
 
     item: str
     queue: str

@@ -179,7 +179,7 @@ class Index:
         self._hold(item_id, held)
         self._lead_out(item_id, line_out(self.state, item) if item is not None and waits and item.overdue else "")
         group = self._class_of(item) if item is not None and waits else None
-        if held:
+        if held:  # it has its class all the same: whether a callback's line has room is noticed class by class
             group = None
         before = self.place.get(item_id)
         if before is not None and before is not group:
