@@ -197,6 +197,12 @@ class Index:
                 self._turn(groups, shut=shut)
                 self.dirty_seats.update(dict.fromkeys(self._last_agents(line)))
 
+    def _on_line(self, group: _Class) -> None:
+        """Shut like the line's other classes, also where the line turned in this step: they turn together."""
+        others = self.by_line.setdefault(group.line, [])
+        group.shut = others[0].shut if others else line_is_full(self.state, group.line)
+        others.append(group)
+
     def _turn(self, groups: list[_Class], *, shut: bool) -> None:
         for group in groups:
             group.shut = shut
@@ -247,10 +253,10 @@ class Index:
         key = (item.queue, item.medium, item.needs, line_of(self.state, item))
         group = self.classes.get(key)
         if group is None:
-            group = self.classes[key] = _Class(*key, line_is_full(self.state, key[3]))
+            group = self.classes[key] = _Class(*key)
             self.by_queue.setdefault(item.queue, []).append(group)
             if group.line:
-                self.by_line.setdefault(group.line, []).append(group)
+                self._on_line(group)
             # Once per kind of request, over the queue's own members only.
             for seat_id in self.members.get(item.queue, {}):
                 self._enlist(seat_id, self.state.seats[seat_id], group)
