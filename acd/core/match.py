@@ -284,12 +284,15 @@ class Index:
         return queue is not None and queue.skill_relaxed and group.skilled_online == 0
 
     def _regroup(self, group: _Class) -> None:
-        """D3 began or ended for this class (or the class is new): every member is placed again."""
+        """D3 began or ended for this class (or the class is new): every member is placed again, and looks again at what
+        is held for it."""
         relaxed = group.relaxed = self._wants_relaxing(group)
         for seat_id in self.members.get(group.queue, {}):
             own = next((own for own in self.by_seat[seat_id] if own.group is group), None)
             if own is None:
                 continue
+            if relaxed and self.reserved.get(seat_id):
+                self.dirty_seats[seat_id] = None
             if not own.skilled:
                 others = [other for other in self.serving[seat_id] if other is not own]
                 self.serving[seat_id] = [*others, own] if relaxed else others
