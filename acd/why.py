@@ -444,6 +444,7 @@ def _judge_pickup(state: State, offered: Offered) -> _Judged:
         (not is_member(seat, offered.queue), "picked up from a queue the seat does not serve"),
         (phone and not seat.reachable, "picked up without a reachable phone"),
         (full is not None, f"picked up although {full}"),
+        (_no_line(state, state.items[offered.item]) is not None, "picked up although its line is full"),
         *_common(state, offered),
     )
     return offered.item, offered.score, offered.candidates, problem

@@ -102,7 +102,7 @@ class Floor:
 
     def settle(self) -> None:
         """Nobody is left to look at."""
-        self.index.dirty_items.clear()
+        self.index.dirty_classes.clear()
         self.index.dirty_seats.clear()
 
     def fill(self, each: float) -> None:

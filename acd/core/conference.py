@@ -219,7 +219,7 @@ def hand_outside(core: Core, item: WorkItem, route: Route) -> None:
     """A menu or an overflow leads outside: the caller waits while the number is rung, then he talks with whoever is
     there. Where it fails he goes into his plan's queue."""
     if dialling.no_way(core, route, "") is not None:
-        _strand(core, item)
+        _strand(core, item, outside=False)
         return
     _reshape(core, item, Shape.BLIND, "overflow")
     _invite(core, item, Target(TargetKind.OUTSIDE, route.address), route, by="", blind=True)
@@ -288,7 +288,7 @@ def invite_failed(core: Core, leg: str, result: OfferResult, who: Party, *, sip:
     if aftermath is Aftermath.TALK:
         _reshape(core, item, Shape.TALK, str(result))
     elif recalled or not _recall(core, item, by):
-        _strand(core, item, outside=bool(by))
+        _strand(core, item)
     return Done(item=item.id, offer=leg)
 
 
@@ -300,9 +300,9 @@ def _recall(core: Core, item: WorkItem, by: str) -> bool:
     return True
 
 
-def _strand(core: Core, item: WorkItem, *, outside: bool = False) -> None:
+def _strand(core: Core, item: WorkItem, *, outside: bool = True) -> None:
     """Nobody has the customer: he waits at his old place; where he never had one, in his plan's queue. `outside` False:
-    a rule led him outside and nobody is there, so no rule leads him there again, which would ring for ever."""
+    a rule led him outside by a line without room, so no rule leads him there again in the same step."""
     if item.queue:
         requeue(core, item, "", "transfer_failed", outside=outside)
     elif item.plan.queue:
@@ -313,8 +313,8 @@ def _strand(core: Core, item: WorkItem, *, outside: bool = False) -> None:
 
 def requeue(core: Core, item: WorkItem, seat: str, reason: str, *, outside: bool = True) -> None:
     """The customer waits again in the queue he came from, at his old place; where that has closed or is no more, he
-    goes where it sends those who wait. A supervisor has nobody to listen to any more. `outside` False: numbers outside
-    have been tried."""
+    goes where it sends those who wait. A supervisor has nobody to listen to any more. `outside` False: the line to a
+    number outside had no room in this step."""
     queue = core.state.queues[item.queue]
     watching.all_over(core, item, "waiting")
     times = speaking.waiting_times(core, queue, item)

@@ -129,13 +129,13 @@ def seat_profile_set(core: Core, given: i.SeatProfileSet) -> Reply:
 
 
 def _change_profile(core: Core, profile: SeatProfile) -> None:
-    """Another extension is another phone: the seat cannot be reached until that one is seen. What rang at the old one
-    goes on to the next seat."""
+    """Another extension is another phone: the seat cannot be reached until that one is seen. What a queue let ring at
+    the old one goes on to the next seat."""
     known = core.state.seats.get(profile.id)
     other_phone = known is not None and known.reachable and known.profile.extension != profile.extension
     core.record(f.SeatProfileChanged(profile))
     if other_phone:
-        sitting.phone_lost(core, profile.id, "another_extension")
+        sitting.phone_replaced(core, profile.id)
 
 
 def seat_retired(core: Core, given: i.SeatRetired) -> Reply:

@@ -121,15 +121,17 @@ class Core:
     # --- matching ------------------------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Offer until nobody waits while an eligible seat is free."""
+        """Lead out who waits for a line that has room, then offer until nobody waits while an eligible seat is free."""
         self._flush()
-        while self.index.dirty_seats or self.index.dirty_items:
+        if leading.lead_out(self):
+            self._flush()
+        while True:
             while self.index.dirty_seats:
                 self._settle_seat(next(iter(self.index.dirty_seats)))
-            while self.index.dirty_items and not self.index.dirty_seats:
-                item_id = min(self.index.dirty_items, key=self._place)
-                del self.index.dirty_items[item_id]
-                self._settle_item(item_id)
+            item_id = self.index.next_item()
+            if not item_id:
+                return
+            self._settle_item(item_id)
 
     def _let_go(self) -> None:
         """What waited until a seat holds nothing: a chosen status, a forced sign-out, its end."""
@@ -142,10 +144,6 @@ class Core:
         unoffered, self._unoffered = self._unoffered, {}
         for item_id in unoffered:
             leading.offer_over(self, item_id)
-
-    def _place(self, item_id: str) -> tuple[Micros, int]:
-        item = self.state.items.get(item_id)
-        return (item.order, item.number) if item else (0, 0)
 
     def _settle_item(self, item_id: str) -> None:
         pick = self.index.best_seat(item_id)

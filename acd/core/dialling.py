@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from acd.core import facts as f
 from acd.core import inputs as i
 from acd.core import leaving, offering
+from acd.core.match import line_is_full, line_of
 from acd.core.model import SECOND, EntryPlan, Micros, OfferResult, Outcome, Party, Phase, Route, Seat, WorkItem
 from acd.core.reply import Code, Done, Refused, Reply
 from acd.core.seats import DIRECT_MEDIUM, Block, block_by_hand
@@ -132,10 +133,10 @@ def has_room(core: Core, route: Route) -> bool:
     return trunk is not None and not 0 < trunk.cap <= core.state.lines.get(route.trunk, 0)
 
 
-def is_full(core: Core, route: Route | None, seat: str) -> bool:
-    """Whether the route's line is at its cap, which passes; this call is counted. What is missing stays missing."""
-    refusal = no_way(core, route, seat)
-    return refusal is not None and refusal.code is Code.LINE_CAP
+def no_room(core: Core, item: WorkItem, seat: str) -> Refused | None:
+    """Why a callback cannot be made now: its line is at its cap, which passes; this call is counted. None for all other
+    contacts, and where the line is missing: that stays."""
+    return no_way(core, item.plan.callback, seat) if line_is_full(core.state, line_of(core.state, item)) else None
 
 
 def not_outside(core: Core, seat_id: str, route: Route | None) -> Refused | None:

@@ -63,6 +63,8 @@ def evolve(state: State, recorded: f.Recorded) -> None:
             _set(state, "menu", fact.item, fact.due)
         case f.MenuChose():
             _stop(state, "menu", fact.item)
+            item = state.items[fact.item]
+            item.tried_outside = () if fact.digit else item.tried_outside
         case f.SayingStarted():
             _out_of_queue(state, fact.item)
             _prompt(state, fact.item, Phase.SAYING, fact.token, fact.due)
@@ -460,6 +462,7 @@ def _accepted(state: State, fact: f.Accepted, at: Micros) -> None:
     item.shape = Shape.TALK if fact.bridge else Shape.NONE
     item.recording = fact.recording or item.recording
     item.served = bool(item.leg) or not fact.bridge  # a callback's customer is called only now
+    item.tried_outside = ()
     _departed(state, item, at)
     seat.handlings[fact.item] = Handling(fact.item, fact.medium, fact.queue, fact.offer, at)
     seat.presence(state.media[offer.medium].presence).no_answer_count = 0

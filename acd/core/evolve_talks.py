@@ -57,6 +57,8 @@ def evolve_talk(state: State, fact: TalkFact, at: Micros) -> None:
         case f.InviteEnded():
             if fact.seat:
                 del state.seats[fact.seat].offers[fact.leg]
+            if not fact.seat and item.other is not None and not item.other.by:
+                item.tried_outside = (*item.tried_outside, item.other.target.id)
             _drop_other(state, item)
         case f.OtherAnswered():
             _other_answered(state, item, fact, at)

@@ -165,7 +165,8 @@ class CallbackTaken(_Versioned):
 
 @dataclass(frozen=True, slots=True)
 class PlaceKept(_Versioned):
-    """A callback will stand at this place of the queue once its caller has hung up."""
+    """A callback will stand at this place of the queue once its caller has hung up; or a caller who waits stands at it
+    from now on, the place of a callback of his that is dropped."""
 
     item: str
     queue: str
@@ -189,7 +190,7 @@ class Announced(_Versioned):
 @dataclass(frozen=True, slots=True)
 class LongestWaitOver(_Versioned):
     """The queue's longest wait is over while a seat is rung for him: he leaves the queue when that comes to nothing. Or
-    the line he is to leave by is full: he is tried again at `again_at`, 0 = at no time of its own."""
+    the line he is to leave by is full: he leaves when it has room, and is looked at anyway at `again_at`, 0 = never."""
 
     item: str
     queue: str

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from acd.core import conference, dialling, leaving, offering, speaking
 from acd.core import facts as f
+from acd.core.match import line_out
 from acd.core.model import (
     SECOND,
     Destination,
@@ -48,7 +49,8 @@ HOPS = 8
 """Queues that lead to one another (full, closed, empty, retired): a chain longer than this leads nowhere."""
 
 LINE_RETRY: Micros = 30 * SECOND
-"""Whose longest wait is over while the line out is full is led out anew after this."""
+"""Whose longest wait is over while the line out is full is looked at again after this: where the line is no more by
+then, his wait ends. That it has room is seen at once."""
 
 IN_QUEUE = (Phase.WAITING, Phase.OFFERED)
 
@@ -56,8 +58,11 @@ IN_QUEUE = (Phase.WAITING, Phase.OFFERED)
 # --- destinations ------------------------------------------------------------------------------------------------
 
 
-def possible(core: Core, item: WorkItem, to: Destination, *, hops: int = 0, outside: bool = True) -> bool:
-    """Whether he can be led there now. Where he waits already, a way that ends where he is is none."""
+def possible(
+    core: Core, item: WorkItem, to: Destination, *, hops: int = 0, outside: bool = True, wished: bool = False
+) -> bool:
+    """Whether he can be led there now. Where he waits already, a way that ends where he is is none. Nor is a number
+    outside where nobody was, which would ring for ever; but by his own key (`wished`) he may try it again."""
     waits = item.phase in IN_QUEUE
     match to.way:
         case Way.QUEUE:
@@ -73,15 +78,17 @@ def possible(core: Core, item: WorkItem, to: Destination, *, hops: int = 0, outs
             fresh = item.kind is not Kind.CALLBACK  # who was called back is on the line now
             return bool(item.leg) and known and fresh and _queue_of_task(core, item, to) is not None
         case Way.OUTSIDE:
-            known = outside and bool(item.leg) and to.route is not None
-            return known and (not waits or (to.route is not None and dialling.has_room(core, to.route)))
+            if to.route is None or not outside or not item.leg:
+                return False
+            fresh = wished or to.route.address not in item.tried_outside
+            return fresh and (not waits or dialling.has_room(core, to.route))
         case Way.HANG_UP:
             return True
 
 
 def lead(core: Core, item: WorkItem, to: Destination, *, hops: int = 0, outside: bool = True) -> bool:
     """Lead him there; False, and nothing is done, where that is not possible. `hops`: how often he was sent on in this
-    step. `outside` False: numbers outside have been tried."""
+    step. `outside` False: in this step the line to a number outside had no room."""
     if not possible(core, item, to, outside=outside):
         return False
     match to.way:
@@ -256,24 +263,37 @@ def _waited_enough(core: Core, item: WorkItem, queue: QueueDef) -> None:
     to = queue.overflow
     if to is not None and lead(core, item, to):
         return
-    if to is not None and to.route is not None and to.route.trunk in core.state.trunks:
+    if to is not None and to.route is not None and line_out(core.state, item) in core.state.trunks:
         _wait_for_line(core, item, to.route)
     else:
         leaving.end(core, item, Outcome.TIMEOUT_QUEUE, Party.SYSTEM)
 
 
 def _wait_for_line(core: Core, item: WorkItem, route: Route) -> None:
-    """The line out is full: he keeps his place and is led out as soon as it has room. He is one call over its cap,
-    however often he is tried."""
+    """The line out is full: he keeps his place and is led out as soon as it has room (`lead_out`). He is one call over
+    its cap, however often he is looked at."""
     if not item.overdue:
         dialling.no_way(core, route, "")
     core.record(f.LongestWaitOver(item.id, item.queue, core.now + LINE_RETRY))
 
 
+def lead_out(core: Core) -> bool:
+    """Lead out those who wait for a line that has room by now, in their order, before a callback has it. Whether
+    anybody went."""
+    went = False
+    for line in core.index.lines_with_room():
+        for item in core.index.in_turn(line):
+            to = core.state.queues[item.queue].overflow
+            if to is None or not lead(core, item, to):
+                break  # the line is full again
+            went = True
+    return went
+
+
 def queue_key(core: Core, item: WorkItem, digit: str) -> Reply:
     """A key pressed while waiting, at any time, also while the queue speaks or a seat is rung (pain P8)."""
     to = next((option.to for option in core.state.queues[item.queue].keys if option.digit == digit), None)
-    if to is None or not possible(core, item, to):
+    if to is None or not possible(core, item, to, wished=True):
         return LATE
     if item.phase is Phase.OFFERED:
         offering.withdraw(core, item, Party.CUSTOMER)
@@ -301,7 +321,7 @@ def menu_key(core: Core, item: WorkItem, digit: str) -> None:
     menu = core.state.menus.get(item.menu)
     options = menu.options if menu is not None else ()
     to = next((option.to for option in options if option.digit == digit), None)
-    if to is None or not possible(core, item, to):
+    if to is None or not possible(core, item, to, wished=True):
         menu_again(core, item, stops=item.token)
     else:
         _choose(core, item, digit, to)
@@ -398,15 +418,14 @@ def _take_callback(core: Core, item: WorkItem, to: Destination) -> None:
 
 
 def keep_place(core: Core, item: WorkItem) -> None:
-    """The caller has gone, whoever saw it: his callback stands in the queue where he stood. Where he waits on another
-    call by now it is dropped."""
+    """The caller has gone, whoever saw it: his callback stands in the queue where he stood, also where that was taken
+    out of use and no other took over from it, like those who waited in it then. Where he waits on another call by now,
+    that call has its place and it is dropped."""
     task = _callback_of(core, item.plan.address)
     if task is None or task.phase is not Phase.ENTERED:
         return
-    queue = standing(core, task.queue) or standing(core, task.plan.queue)
-    if queue is None:
-        leaving.end(core, task, Outcome.CLOSED, Party.SYSTEM)
-    elif not drop_if_he_called(core, task, but=item.id):
+    queue = standing(core, task.queue) or core.state.queues[task.queue]
+    if not drop_if_he_called(core, task, but=item.id):
         _put(core, task, queue, task.order)
 
 
@@ -437,13 +456,18 @@ def _place_of_callback(core: Core, item: WorkItem, order: Micros) -> Micros:
 
 
 def drop_if_he_called(core: Core, item: WorkItem, *, but: str = "") -> bool:
-    """A callback that would wait while he waits on the line himself is dropped, so he is not called too: when he came
-    it was on its way to a seat, or was to begin only with the end of another call of his (`but`). Looked for among all
-    contacts, since that is rare."""
-    calls = (one for one in core.state.items.values() if one.leg and one.phase in IN_QUEUE and one.id != but)
-    waits = any(one.plan.address == item.plan.address for one in calls if one.plan.address)
-    if item.kind is not Kind.CALLBACK or not waits:
+    """A callback that would wait while he waits on the line himself is dropped, so he is not called too, and his call
+    has its place where that is the earlier one: when he came it was on its way to a seat, or was to begin only with the
+    end of another call of his (`but`). Looked for among all contacts, since that is rare."""
+    if item.kind is not Kind.CALLBACK or not item.plan.address:
         return False
+    inside = [one for one in core.state.items.values() if one.leg and one.phase in IN_QUEUE and one.id != but]
+    calls = [one for one in inside if one.plan.address == item.plan.address]
+    if not calls:
+        return False
+    first = min(calls, key=lambda one: (one.order, one.number))
+    if item.order < first.order:
+        core.record(f.PlaceKept(first.id, first.queue, item.order))
     leaving.end(core, item, Outcome.CANCELLED, Party.CUSTOMER)
     return True
 

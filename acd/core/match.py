@@ -1,9 +1,10 @@
 """Who gets what: one index for every strategy, never a scan over all seats or all waiting items.
 
-Items that ask for the same (queue, medium, needs) form a class. Each class keeps a heap of the seats that may be
+Items that ask for the same (queue, medium, needs, line) form a class. Each class keeps a heap of the seats that may be
 offered its items now, ranked by the queue's strategy, and a heap of its waiting items by (order, number). Both use
 lazy deletion: `live` and `waiting` say which entries hold, stale ones are dropped when they come up. A change of a
-seat costs O(classes it serves × log seats), a match O(1) to O(classes it serves).
+seat costs O(classes it serves × log seats), a match O(1) to O(classes it serves), a line that is full or free again
+O(classes of callbacks on it), however many wait.
 
 The index is derived from the state and may be rebuilt at any time; acd.why decides the same things by scanning.
 """
@@ -13,10 +14,10 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, field
 
-from acd.core.model import Kind, Micros, Phase, Seat, SkillLevel, State, WorkItem
+from acd.core.model import Kind, Micros, Phase, Seat, SkillLevel, State, Way, WorkItem
 from acd.core.seats import SCORES, block_of, has_skills, rank_in
 
-ClassKey = tuple[str, str, tuple[SkillLevel, ...]]
+ClassKey = tuple[str, str, tuple[SkillLevel, ...], str]
 Score = tuple[int, ...]
 SeatEntry = tuple[int | str, ...]
 """A score and, last, the seat's id: flat, since comparing nested tuples costs twice as much."""
@@ -36,11 +37,13 @@ class Pick:
     candidates: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Class:
     queue: str
     medium: str
     needs: tuple[SkillLevel, ...]
+    line: str  # the one that callbacks are to be made on, empty for all others
+    shut: bool = False  # that line is full
     skilled_online: int = 0
     relaxed: bool = False  # D3 in force
     live: dict[str, SeatEntry] = field(default_factory=dict)
@@ -89,7 +92,7 @@ class _Membership:
 class Index:
     """The matcher's view of a state. Call `seat_changed`/`item_changed` after facts touched them.
 
-    `dirty_seats`/`dirty_items` collect, in order, who may now find something; the decider works them off.
+    `dirty_seats`/`dirty_classes` collect, in order, who may now find something; the decider works them off.
     """
 
     def __init__(self, state: State) -> None:
@@ -103,11 +106,13 @@ class Index:
         self.place: dict[str, _Class] = {}
         self.reserved: dict[str, dict[str, None]] = {}
         self.held_for: dict[str, str] = {}
-        self.callbacks: dict[str, dict[str, None]] = {}  # those that wait, by the line they are called on
-        self.line_of: dict[str, str] = {}
-        self.full: dict[str, None] = {}  # lines of callbacks that wait which are at their caps
+        self.by_line: dict[str, list[_Class]] = {}
+        self.led_out: dict[
+            str, dict[str, None]
+        ] = {}  # by line: those whose longest wait is over, which it was full for
+        self.way_out: dict[str, str] = {}  # and for each the line
         self.dirty_seats: dict[str, None] = {}
-        self.dirty_items: dict[str, None] = {}
+        self.dirty_classes: dict[_Class, None] = {}
         self.rebuild()
 
     # --- upkeep ----------------------------------------------------------------------------------------------
@@ -124,9 +129,10 @@ class Index:
             self.place,
             self.reserved,
             self.held_for,
-            self.callbacks,
-            self.line_of,
-            self.full,
+            self.by_line,
+            self.led_out,
+            self.way_out,
+            self.dirty_classes,
         ):
             part.clear()
         for seat_id, seat in self.state.seats.items():
@@ -171,42 +177,51 @@ class Index:
         waits = item is not None and item.phase is Phase.WAITING
         held = item.sticky_seat if item is not None and waits else ""
         self._hold(item_id, held)
-        self._on_line(item_id, line_of(self.state, item) if item is not None and waits else "")
-        free = waits and not held and self.line_of.get(item_id, "") not in self.full
-        group = self._class_of(item) if item is not None and free else None
+        self._lead_out(item_id, line_out(self.state, item) if item is not None and waits and item.overdue else "")
+        group = self._class_of(item) if item is not None and waits else None
+        if held:  # it has its class all the same: whether a callback's line has room is noticed class by class
+            group = None
         before = self.place.get(item_id)
         if before is not None and before is not group:
             del self.place[item_id], before.waiting[item_id]
         if item is not None and group is not None:
             group.put_item((item.order, item.number, item_id))
             self.place[item_id] = group
-            self.dirty_items[item_id] = None
+            self.dirty_classes[group] = None
 
     def lines_changed(self) -> None:
         """Calls began or ended: callbacks are offered while their line has room."""
-        for line, waiting in list(self.callbacks.items()):
-            if line_is_full(self.state, line) != (line in self.full):
-                self._notice_line(line)
-                for item_id in list(waiting):
-                    self.item_changed(item_id)
+        for line, groups in self.by_line.items():
+            shut = line_is_full(self.state, line)
+            if shut != groups[0].shut:
+                self._turn(groups, shut=shut)
+                self.dirty_seats.update(dict.fromkeys(self._last_agents(line)))
 
-    def _notice_line(self, line: str) -> None:
-        if line_is_full(self.state, line):
-            self.full[line] = None
-        else:
-            self.full.pop(line, None)
+    def _on_line(self, group: _Class) -> None:
+        """Shut like the line's other classes, also where the line turned in this step: they turn together."""
+        others = self.by_line.setdefault(group.line, [])
+        group.shut = others[0].shut if others else line_is_full(self.state, group.line)
+        others.append(group)
 
-    def _on_line(self, item_id: str, line: str) -> None:
-        before = self.line_of.pop(item_id, "")
+    def _turn(self, groups: list[_Class], *, shut: bool) -> None:
+        for group in groups:
+            group.shut = shut
+            self.dirty_classes[group] = None
+
+    def _last_agents(self, line: str) -> list[str]:
+        """The seats that callbacks on this line are held for."""
+        held = ((self.state.items[item_id], seat_id) for item_id, seat_id in self.held_for.items())
+        return [seat_id for item, seat_id in held if line_of(self.state, item) == line]
+
+    def _lead_out(self, item_id: str, line: str) -> None:
+        before = self.way_out.pop(item_id, "")
         if before:
-            del self.callbacks[before][item_id]
-            if not self.callbacks[before]:
-                del self.callbacks[before]
+            del self.led_out[before][item_id]
+            if not self.led_out[before]:
+                del self.led_out[before]
         if line:
-            self.line_of[item_id] = line
-            if line not in self.callbacks:  # for one that has others, lines_changed sees to all of them together
-                self._notice_line(line)
-            self.callbacks.setdefault(line, {})[item_id] = None
+            self.way_out[item_id] = line
+            self.led_out.setdefault(line, {})[item_id] = None
 
     def _hold(self, item_id: str, seat_id: str) -> None:
         before = self.held_for.pop(item_id, "")
@@ -235,11 +250,13 @@ class Index:
             self._count_online(group, 1)
 
     def _class_of(self, item: WorkItem) -> _Class:
-        key = (item.queue, item.medium, item.needs)
+        key = (item.queue, item.medium, item.needs, line_of(self.state, item))
         group = self.classes.get(key)
         if group is None:
             group = self.classes[key] = _Class(*key)
             self.by_queue.setdefault(item.queue, []).append(group)
+            if group.line:
+                self._on_line(group)
             # Once per kind of request, over the queue's own members only.
             for seat_id in self.members.get(item.queue, {}):
                 self._enlist(seat_id, self.state.seats[seat_id], group)
@@ -267,12 +284,15 @@ class Index:
         return queue is not None and queue.skill_relaxed and group.skilled_online == 0
 
     def _regroup(self, group: _Class) -> None:
-        """D3 began or ended for this class (or the class is new): every member is placed again."""
+        """D3 began or ended for this class (or the class is new): every member is placed again, and looks again at what
+        is held for it."""
         relaxed = group.relaxed = self._wants_relaxing(group)
         for seat_id in self.members.get(group.queue, {}):
             own = next((own for own in self.by_seat[seat_id] if own.group is group), None)
             if own is None:
                 continue
+            if relaxed and self.reserved.get(seat_id):
+                self.dirty_seats[seat_id] = None
             if not own.skilled:
                 others = [other for other in self.serving[seat_id] if other is not own]
                 self.serving[seat_id] = [*others, own] if relaxed else others
@@ -302,10 +322,18 @@ class Index:
 
     # --- answers ---------------------------------------------------------------------------------------------
 
+    def next_item(self) -> str:
+        """Of those that may find a seat since something changed, the one that waits first; empty where nobody does."""
+        for group in list(self.dirty_classes):
+            if group.shut or not group.waiting or group.first_seat() is None:
+                del self.dirty_classes[group]
+        heads = [first for group in self.dirty_classes if (first := group.first_item()) is not None]
+        return min(heads)[2] if heads else ""
+
     def best_seat(self, item_id: str) -> Pick | None:
         """The seat the item's queue would pick now, for an item that waits for anybody."""
         group = self.place.get(item_id)
-        first = group.first_seat() if group else None
+        first = group.first_seat() if group and not group.shut else None
         return Pick(str(first[-1]), _score(first), len(group.live)) if group and first else None
 
     def best_item(self, seat_id: str) -> Pick | None:
@@ -313,7 +341,7 @@ class Index:
         best: tuple[int, Micros, int, str] | None = None
         candidates = 0
         for own in self.serving.get(seat_id, []):
-            if not own.group.waiting or seat_id not in own.group.live:
+            if own.group.shut or not own.group.waiting or seat_id not in own.group.live:
                 continue
             candidates += len(own.group.waiting)
             first = own.group.first_item()
@@ -327,9 +355,19 @@ class Index:
                 best = entry if best is None or entry < best else best
         return Pick(best[3], best[:3], candidates) if best else None
 
+    def lines_with_room(self) -> list[str]:
+        """The lines with room by which somebody is to be led out."""
+        return [line for line in self.led_out if line in self.state.trunks and not line_is_full(self.state, line)]
+
+    def in_turn(self, line: str) -> list[WorkItem]:
+        """Those who are to be led out by this line, in their order."""
+        found = [self.state.items[item_id] for item_id in self.led_out[line]]
+        return sorted(found, key=lambda item: (item.order, item.number))
+
     def next_by_hand(self, seat_id: str) -> str | None:
         """The waiting item a manual pickup without a name takes: skills and status are passed over (D13)."""
-        heads = [(own.rank, *first) for own in self.by_seat.get(seat_id, []) if (first := own.group.first_item())]
+        open_ = (own for own in self.by_seat.get(seat_id, []) if not own.group.shut)
+        heads = [(own.rank, *first) for own in open_ if (first := own.group.first_item())]
         return min(heads)[3] if heads else None
 
     def may_serve(self, seat_id: str, item: WorkItem) -> bool:
@@ -356,6 +394,14 @@ def line_of(state: State, item: WorkItem) -> str:
     route = item.plan.callback
     called = item.kind is Kind.CALLBACK and not item.leg and state.media[item.medium].needs_phone
     return route.trunk if called and route is not None else ""
+
+
+def line_out(state: State, item: WorkItem) -> str:
+    """The line that his queue leads him out by when his longest wait is over; empty where it leads him out by none."""
+    to = state.queues[item.queue].overflow
+    if to is None or to.way is not Way.OUTSIDE or to.route is None:
+        return ""
+    return to.route.trunk if item.leg and to.route.address not in item.tried_outside else ""
 
 
 def line_is_full(state: State, line: str) -> bool:

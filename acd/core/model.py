@@ -611,6 +611,7 @@ class WorkItem:
     announced: bool = False  # an announcement's words may still play
     guess: Micros = 0  # the wait that was estimated when he entered the queue, 0 = none
     overdue: bool = False  # his longest wait is over, and the line out was full
+    tried_outside: tuple[str, ...] = ()  # addresses where nobody was since a seat had him or he pressed a key
 
 
 @dataclass(slots=True)

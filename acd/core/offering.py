@@ -118,7 +118,7 @@ def _accept(core: Core, offer_id: str) -> Reply:
     bridge = f"{offer_id}-b" if phone else ""
     recording = (item.recording or f"{item.id}-r") if records else ""
     virtual = item.kind is Kind.CALLBACK and not item.leg  # one whose seat was lost has its customer already
-    if virtual and phone and dialling.is_full(core, item.plan.callback, known.seat):
+    if dialling.no_room(core, item, known.seat) is not None:
         # The promise is kept later, at its old place; the seat is left alone for a moment.
         _end_offer(core, offer_id, OfferResult.UNREACHABLE, Party.SYSTEM)
         return Done(item=item.id, offer=offer_id, note="line_cap")
@@ -207,7 +207,8 @@ def media_flowed(core: Core, given: i.MediaFlowed) -> Reply:
 
 
 def item_picked(core: Core, given: i.ItemPicked) -> Reply:
-    """D13: the agent takes a waiting item himself; status and skills are passed over, capacity is not."""
+    """D13: the agent takes a waiting item himself; status and skills are passed over, capacity and the room on a
+    callback's line are not."""
     seat = core.state.seats.get(given.seat)
     if seat is None:
         return core.refuse(Code.UNKNOWN_SEAT, f"seat {given.seat} does not exist")
@@ -220,6 +221,9 @@ def item_picked(core: Core, given: i.ItemPicked) -> Reply:
     if block is not None:
         code = Code.SIGNED_OUT if block is Block.SIGNED_OUT else Code.SEAT_FULL
         return core.refuse(code, f"the seat cannot take it now ({block})")
+    refusal = dialling.no_room(core, item, given.seat)
+    if refusal is not None:
+        return refusal
     offer_id = offer(core, item.id, given.seat, OfferRule.PICKUP, core.index.score_of(given.seat, item), 1)
     if not core.state.media[item.medium].needs_phone:
         return _accept(core, offer_id)

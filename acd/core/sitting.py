@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from acd.core import dialling, offering
 from acd.core import facts as f
 from acd.core import inputs as i
-from acd.core import offering
 from acd.core.model import (
     DirectKind,
     OfferResult,
+    Outcome,
     Party,
     Presence,
     Seat,
@@ -127,11 +128,24 @@ def phone_changed(core: Core, given: i.PhoneChanged) -> Reply:
 
 
 def phone_lost(core: Core, seat_id: str, reason: str) -> None:
-    """The seat's phone is there no more, or is another one. The seat is known and was reachable."""
+    """The seat's phone is there no more. The seat is known and was reachable."""
     core.record(f.PhoneReached(seat_id, False, reason))
     offers = core.state.seats[seat_id].offers
     for offer_id in [offer for offer, medium in offers.items() if core.state.media[medium].needs_phone]:
         offering.take_back(core, offer_id, OfferResult.UNREACHABLE, Party.SYSTEM)
+
+
+def phone_replaced(core: Core, seat_id: str) -> None:
+    """The seat has another phone from now on: what rings at the old one rings for nobody, and ends. (How that ended for
+    a phone that is merely gone, the telephone side tells.) Calls that go on there go on."""
+    phone_lost(core, seat_id, "another_extension")
+    seat = core.state.seats[seat_id]
+    for item in [core.state.items[one] for one in seat.handlings]:
+        if item.seat_rings:
+            dialling.give_up(core, item, Outcome.CANCELLED, Party.SYSTEM)
+    for leg, item_id in list(seat.watching.items()):
+        if not core.state.items[item_id].watchers[leg].answered_at:
+            core.record(f.WatchEnded(item_id, seat_id, leg, str(OfferResult.UNREACHABLE)))
 
 
 def status_chosen(core: Core, given: i.StatusChosen) -> Reply:

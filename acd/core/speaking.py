@@ -97,7 +97,7 @@ def guess(core: Core, item: WorkItem, queue: QueueDef, order: Micros, needs: tup
     if not item.leg or queue.speech is None or not queue.speech.wait:
         return 0
     gap = _gap(core.state.flows.get(queue.id))
-    kind = core.index.classes.get((queue.id, item.medium, needs))
+    kind = core.index.classes.get((queue.id, item.medium, needs, ""))
     if not gap or (kind is not None and kind.live):
         return 0
     return _position(core, queue.id, order, item.number) * gap
@@ -121,7 +121,7 @@ def _is_good(core: Core, queue_id: str) -> bool:
 
 def _position(core: Core, queue_id: str, order: Micros, number: int) -> int:
     """1 = next: how many wait in the queue before that place, and one."""
-    groups = core.index.by_queue.get(queue_id, ())
+    groups = (group for group in core.index.by_queue.get(queue_id, ()) if not group.shut)
     before = sum(1 for group in groups for one in group.waiting.values() if one[:2] < (order, number))
     held = (core.item(item) for item in core.index.held_for)  # they wait for their last agent
     earlier = (one for one in held if one is not None and one.queue == queue_id)

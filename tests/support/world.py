@@ -347,9 +347,21 @@ class World:
             self._check_seat(name)
         starving = why.starving(self.state)
         self.require(not starving, f"I4: {starving[:3]} wait while that seat is free")
+        self._check_lines_out()
         self._check_timers()
         self._check_indexes()
         self._check_wanted()
+
+    def _check_lines_out(self) -> None:
+        """Nobody whose longest wait is over waits for a line that has room."""
+        used = lines_by_rule(self.state)
+        for item in self.state.items.values():
+            to = self.state.queues[item.queue].overflow if item.overdue and item.phase is m.Phase.WAITING else None
+            if to is None or to.route is None or to.route.address in item.tried_outside:
+                continue
+            trunk = self.state.trunks.get(to.route.trunk)
+            room = trunk is not None and not 0 < trunk.cap <= used.get(trunk.id, 0)
+            self.require(not room, f"{item.id} waits for line {to.route.trunk}, which has room")
 
     def _check_timers(self) -> None:
         """I8 of the state: a timer belongs to something alive, and what is timed has its timer."""

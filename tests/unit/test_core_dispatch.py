@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -87,6 +88,22 @@ def test_the_waiting_budget_of_last_agent_first() -> None:
         assert scene.offered_to(item) == ("last" if free_after else "")
         scene.wait(0.2)
         assert scene.offered_to(item) == expected
+
+
+@pytest.mark.feature("D2", "D3")
+def test_who_is_kept_for_his_last_agent_rings_there_as_soon_as_d3_lets_him() -> None:
+    """The agent lost the skill while at a meal; then the only other who has it signs out."""
+    scene = Scene(queue(last_agent_first=True, last_agent_wait=60 * SECOND, skill_relaxed=True))
+    english = (skill("english"),)
+    for name in ("a", "b"):
+        scene.seat(name, "q", skills=english)
+        scene.choose(name, "meal")
+    item = scene.call("q", needs=english, last_seat="a")
+    scene.done(i.SeatProfileSet(replace(scene.state.seats["a"].profile, skills=())))
+    scene.choose("a", "ready")
+    assert (scene.offered_to(item), scene.state.items[item].sticky_seat) == ("", "a")
+    scene.done(i.SeatSignedOut("b"))
+    assert scene.offered_to(item) == "a"
 
 
 # --- D3 ----------------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from acd.core import model as m
 from acd.core.model import SECOND, SeatState
 from acd.core.reply import Code
 from acd.core.seats import CHANGED_BY_HAND, GETS_OFFERS
-from tests.support.scene import PAUSES, TEXT, VOICE, Scene, queue
+from tests.support.scene import PAUSES, TEXT, VOICE, Scene, queue, skill
 
 BY_HAND = m.WrapUpRule(m.WrapUpEnding.BY_HAND)
 
@@ -357,5 +357,59 @@ def test_who_has_another_extension_is_reached_only_once_its_phone_is_seen(giver:
     assert scene.facts(f.OfferEnded)[0].result is m.OfferResult.UNREACHABLE
     assert scene.seen("a") is SeatState.UNREACHABLE
     assert scene.offered_to(item) == ""
-    scene.done(i.SeatProfileSet(replace(scene.state.seats["a"].profile, queues=())))
-    assert len(scene.facts(f.PhoneReached)) == 2, "other changes say nothing of the phone"
+    new = replace(scene.state.seats["a"].profile, extension="8999")
+    scene.done(i.SeatProfileSet(new))
+    scene.wait(10)
+    assert scene.offered_to(item) == "", "it is not seen yet"
+    scene.done(i.PhoneChanged("a", True))
+    assert scene.offered_to(item) == "a"
+    scene.done(i.SeatProfileSet(replace(new, skills=(skill("english"),))))
+    assert (len(scene.facts(f.PhoneReached)), scene.offered_to(item)) == (3, "a"), "other changes say nothing of it"
+
+
+def rings_at(scene: Scene, what: str) -> str:
+    """Something rings at seat a's phone; gives its leg."""
+    if what == "its own call out":
+        scene.done(i.TrunkDefined(m.TrunkDef("carrier")))
+        call = scene.done(i.OutboundAsked("a", m.Route("a-9", "carrier"))).item
+        return scene.state.seats["a"].handlings[call].offer
+    scene.choose("a", "meal")
+    item = scene.call("q")
+    scene.answer(item)
+    if what == "a call to supervise":
+        return scene.done(i.WatchAsked("a", item, m.WatchMode.LISTEN)).offer
+    scene.done(i.StatusDefined(replace(scene.state.statuses["meal"], accept_transfer=True)))
+    return scene.done(i.ConsultAsked("b", item, m.Target(m.TargetKind.SEAT, "a"))).offer
+
+
+@pytest.mark.feature("V2", "V7", "V10")
+@pytest.mark.parametrize("what", ["its own call out", "a call to supervise", "a consultation"])
+@pytest.mark.parametrize("answered", [False, True])
+def test_what_rings_at_an_old_phone_ends_and_what_talks_there_goes_on(what: str, answered: bool) -> None:
+    """Nobody sits there any more who could answer. The two who talk already are not cut off by an administrator."""
+    scene = Scene(queue())
+    scene.seat("a", "q")
+    scene.seat("b", "q")
+    leg = rings_at(scene, what)
+    if answered:
+        scene.done(i.OfferAnswered(leg))
+    decision = scene.give(i.SeatProfileSet(replace(scene.state.seats["a"].profile, extension="8999")))
+    hung_up = {one.leg for one in decision.effects if isinstance(one, e.HangUpLeg)}
+    withdrawn = {one.offer for one in decision.effects if isinstance(one, e.WithdrawOffer)}
+    assert (leg in hung_up | withdrawn) is not answered
+    seat = scene.state.seats["a"]
+    assert bool(seat.handlings or seat.watching or seat.offers) is answered
+    if what != "its own call out":
+        assert [item.seat for item in scene.state.items.values()] == ["b"], "the customer keeps his agent"
+
+
+@pytest.mark.parametrize("what", ["its own call out", "a call to supervise"])
+def test_what_rings_at_a_phone_that_is_merely_gone_ends_by_the_telephones_own_word(what: str) -> None:
+    scene = Scene(queue())
+    scene.seat("a", "q")
+    scene.seat("b", "q")
+    leg = rings_at(scene, what)
+    scene.done(i.PhoneChanged("a", False, "unregistered"))
+    assert leg in {**scene.state.seat_legs, **scene.state.watch_legs}
+    scene.done(i.OfferRefused(leg, m.OfferResult.UNREACHABLE))
+    assert leg not in {**scene.state.seat_legs, **scene.state.watch_legs}

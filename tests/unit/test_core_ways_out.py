@@ -6,7 +6,9 @@ import pytest
 
 from acd.core import facts as f
 from acd.core import inputs as i
+from acd.core import leading
 from acd.core import model as m
+from acd.core.decide import Core
 from acd.core.model import SECOND, Outcome, Party, Phase, Way
 from acd.core.reply import Code
 from tests.support.led import FAR, centre, outcome
@@ -67,6 +69,80 @@ def test_an_agents_failed_transfer_still_leads_out_of_a_closed_queue() -> None:
     assert scene.phase(item) is Phase.WAITING
 
 
+@pytest.mark.feature("D6")
+def test_a_menu_behind_a_closed_queue_rings_its_number_outside_once() -> None:
+    """However often he is silent in the menu. By his own key he may try it again."""
+    scene = centre(queue("service", closed=to(Way.MENU, "night")))
+    scene.define(m.Menu("night", "words", (m.MenuOption("1", OUT),), OUT, tries=1))
+    scene.done(i.QueueOpenChanged("service", False))
+    item = scene.call("service")
+    scene.wait(130)
+    assert scene.facts(f.Invited)[0].route == FAR
+    decline(scene)
+    scene.wait(600)
+    assert (scene.phase(item), len(scene.facts(f.Invited))) == (Phase.MENU, 1)
+    scene.press(item, "1")
+    decline(scene)
+    scene.wait(600)
+    assert (scene.phase(item), len(scene.facts(f.Invited))) == (Phase.MENU, 2)
+
+
+@pytest.mark.feature("D6")
+def test_who_waits_may_be_led_outside_again_by_his_own_key() -> None:
+    """Nobody was there the first time; he asks for it himself."""
+    scene = centre(queue("service", keys=(m.MenuOption("1", OUT),)))
+    item = scene.call("service")
+    for _ in range(2):
+        scene.press(item, "1")
+        decline(scene)
+    assert (scene.phase(item), len(scene.facts(f.Invited))) == (Phase.WAITING, 2)
+
+
+@pytest.mark.feature("D6")
+def test_a_longest_wait_leads_outside_once_and_then_ends() -> None:
+    """Nobody was there: he waits at his old place as long again, and then has no way out left."""
+    scene = centre(queue("service", max_wait=30 * SECOND, overflow=OUT))
+    item = scene.call("service")
+    order = scene.state.items[item].order
+    scene.wait(31)
+    decline(scene)
+    assert (scene.phase(item), scene.state.items[item].order) == (Phase.WAITING, order)
+    scene.wait(30)
+    assert outcome(scene, item) == (Outcome.TIMEOUT_QUEUE, Party.SYSTEM)
+    assert (len(scene.facts(f.Invited)), scene.facts(f.LineOverflowed)) == (1, [])
+
+
+@pytest.mark.feature("D6")
+def test_another_number_outside_is_tried_where_nobody_was_at_the_first() -> None:
+    """The menu's, then the queue's, each once."""
+    other = m.Route("a-8", "carrier")
+    overflow = to(Way.OUTSIDE, route=other)
+    scene = centre(queue("service", max_wait=30 * SECOND, overflow=overflow, keys=(m.MenuOption("1", OUT),)))
+    item = scene.call("service")
+    scene.press(item, "1")
+    decline(scene)
+    scene.wait(31)
+    decline(scene)
+    assert [one.route for one in scene.facts(f.Invited)] == [FAR, other]
+    scene.wait(31)
+    assert outcome(scene, item) == (Outcome.TIMEOUT_QUEUE, Party.SYSTEM)
+
+
+@pytest.mark.feature("D6")
+def test_who_was_with_a_seat_is_led_outside_anew() -> None:
+    """What nobody answered before says nothing of what follows a conversation."""
+    scene = centre(queue("service", max_wait=30 * SECOND, overflow=OUT))
+    item = scene.call("service")
+    scene.wait(31)
+    decline(scene)
+    scene.choose("a", "ready")
+    scene.answer(item)
+    scene.choose("a", "meal")
+    lose_agent(scene, item)
+    scene.wait(31)
+    assert [one.route for one in scene.facts(f.Invited)] == [FAR, FAR]
+
+
 def waiting_for_a_line() -> tuple[Scene, str, str]:
     """A caller whose longest wait is over while the line out is taken; gives who has the line, and the caller."""
     scene = centre(queue("service", max_wait=30 * SECOND, overflow=OUT), queue("sales"))
@@ -80,23 +156,74 @@ def waiting_for_a_line() -> tuple[Scene, str, str]:
 
 @pytest.mark.feature("V15")
 def test_who_found_the_line_out_full_is_led_out_when_it_has_room() -> None:
-    """He is tried again and again, and counted as one call over the cap."""
+    """At once, and he is counted as one call over the cap however long that takes."""
     scene, on_line, item = waiting_for_a_line()
     scene.wait(300)
     assert scene.facts(f.LineOverflowed) == [f.LineOverflowed("carrier", "")]
     scene.hang_up(on_line)
+    assert [one.item for one in scene.facts(f.Invited)] == [item]
+
+
+@pytest.mark.feature("V15")
+@pytest.mark.parametrize("room", ["one goes", "a higher cap", "no cap"])
+def test_who_wait_for_the_line_out_go_in_their_order_whenever_it_has_room(room: str) -> None:
+    """Whoever of them was looked at last."""
+    scene, on_line, first = waiting_for_a_line()
+    scene.wait(1)
+    second = scene.call("service")
+    scene.wait(45)
+    assert (scene.phase(first), scene.phase(second)) == (Phase.WAITING, Phase.WAITING)
+    if room == "one goes":
+        scene.hang_up(on_line)
+    else:
+        scene.done(i.TrunkDefined(m.TrunkDef("carrier", 2 if room == "a higher cap" else 0)))
+    expected = [first, second] if room == "no cap" else [first]
+    assert [one.item for one in scene.facts(f.Invited)] == expected
+    decline(scene)
+    assert [one.item for one in scene.facts(f.Invited)] == [first, second]
+
+
+@pytest.mark.feature("V15", "V17")
+def test_who_waits_for_the_line_out_goes_before_a_callback() -> None:
+    """An agent is free for the callback; he has been on the line longer."""
+    scene, on_line, item = waiting_for_a_line()
+    plan = m.EntryPlan("e", 1, "sales", address="a-2", callback=m.Route("a-2", "carrier"))
+    task = scene.done(i.ItemArrived(m.Kind.CALLBACK, "web", plan)).item
+    scene.hang_up(on_line)
+    scene.seat("b", "sales")
+    assert [one.item for one in scene.facts(f.Invited)] == [item]
+    assert scene.offered_to(task) == ""
+    decline(scene)
+    assert scene.offered_to(task) == "b"
+
+
+def test_a_line_without_room_costs_no_look_at_each_who_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one that has room costs a look at as many as it has room for, and one more."""
+    scene, on_line, first = waiting_for_a_line()
+    others = [scene.call("service") for _ in range(20)]
     scene.wait(31)
-    assert scene.facts(f.Invited)[0].item == item
+    looked: list[str] = []
+    real = leading.lead
+
+    def lead(core: Core, item: m.WorkItem, way: m.Destination) -> bool:
+        looked.append(item.id)
+        return real(core, item, way)
+
+    monkeypatch.setattr(leading, "lead", lead)
+    scene.call("sales")
+    assert looked == []
+    scene.hang_up(on_line)
+    assert looked == [first, others[0]]
 
 
 @pytest.mark.feature("V15")
 def test_who_finds_the_line_out_full_again_is_counted_again() -> None:
-    """He was outside in between: another call."""
-    scene, on_line, item = waiting_for_a_line()
-    scene.hang_up(on_line)
-    scene.wait(31)
-    decline(scene)
-    scene.enter(m.EntryPlan("e", 1, "sales", trunk="carrier"))
+    """He was with an agent in between, whose phone died: his longest wait began anew."""
+    scene, _, item = waiting_for_a_line()
+    scene.seat("b", "service")
+    scene.answer(item)
+    scene.choose("b", "meal")
+    lose_agent(scene, item)
     scene.wait(31)
     assert scene.phase(item) is Phase.WAITING
     assert len(scene.facts(f.LineOverflowed)) == 2
@@ -105,12 +232,21 @@ def test_who_finds_the_line_out_full_again_is_counted_again() -> None:
 def test_who_is_rung_for_when_the_line_is_tried_again_leaves_when_that_came_to_nothing() -> None:
     """Nobody is torn away from an agent's ringing phone."""
     scene, on_line, item = waiting_for_a_line()
-    scene.done(i.ItemClosed(on_line, Party.SYSTEM))
     scene.wait(28)
-    scene.choose("a", "ready")
+    scene.seat("b", "service")
+    scene.hang_up(on_line)
     scene.wait(3)
-    assert scene.offered_to(item) == "a"
+    assert (scene.offered_to(item), scene.facts(f.Invited)) == ("b", [])
     scene.wait(20)
+    assert scene.facts(f.Invited)[0].item == item
+
+
+def test_who_is_rung_for_before_his_line_is_looked_at_again_leaves_when_that_came_to_nothing() -> None:
+    """The line had room when the agent declined, long before its next look."""
+    scene, on_line, item = waiting_for_a_line()
+    scene.seat("b", "service")
+    scene.hang_up(on_line)
+    scene.done(i.OfferRefused(scene.state.items[item].offer, m.OfferResult.REJECTED, 486, 17))
     assert scene.facts(f.Invited)[0].item == item
 
 
