@@ -200,7 +200,8 @@ def _phone(robot: Robot, cast: Cast, server: str, known: Mapping[str, str]) -> A
 
 
 async def lines_up(settings: Settings, cast: Cast) -> bool:
-    """Whether Asterisk knows that both carriers answer."""
+    """Whether Asterisk knows that both carriers answer. One that was not asked yet may be asked from before it was there:
+    such a question fails 3 s later, and the line with it."""
     database = open_database(settings)
     try:
         secrets = load_secrets(settings)
@@ -209,7 +210,7 @@ async def lines_up(settings: Settings, cast: Cast) -> bool:
         database.close()
     mine = [trunk for trunk in part.trunks if trunk.name in {cast.trunk(robot) for robot in CARRIERS}]
     async with Ami(asterisk_settings(settings, secrets, part)) as ami:
-        return all(state.usable for state in (await states(ami, mine)).values())
+        return all(state.answers for state in (await states(ami, mine)).values())
 
 
 async def sign_in(

@@ -26,6 +26,7 @@ from cti.config import (
 )
 from cti.configuration import Places, configuration, digest, lasting
 from cti.dialplan import extensions_conf
+from cti.trunks import QUALIFY_LIMIT_S, answer_limit
 
 GOOD = AsteriskSettings(root="", work_dir="/tmp/ringside", ari_password="a" * 20, ami_password="b" * 20)
 PLACES = Places(Path("/opt/a/asterisk"), Path("/opt/a/modules"), Path("/opt/a/share"))
@@ -289,3 +290,8 @@ def test_a_carriers_password_is_one_value_of_one_line(password: str) -> None:
     assert re.sub(r"\\;", "", told).count(";") == 0
     assert told.replace("\\;", ";") == password
     assert password not in repr(line) or password in repr(replace(line, password=""))
+
+
+def test_one_question_to_a_line_is_over_before_the_next_is_asked() -> None:
+    assert all(0 < answer_limit(seconds) < seconds for seconds in range(1, 3601))
+    assert answer_limit(0) == answer_limit(15) == QUALIFY_LIMIT_S
