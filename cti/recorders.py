@@ -170,6 +170,8 @@ class Recorders:
             due = sorted(calm, key=lambda leg: (leg not in self._missing, self._asked[leg]))[:LOOKED_AT]
             self._asking = asyncio.create_task(self._ask(due))
         await asyncio.wait({self._asking}, timeout=LISTED_WITHIN)
+        if not self._asking.done():  # an older answer is no second sight: its recorder may have begun since
+            return frozenset(legs)
         return frozenset(leg for leg in legs if leg not in self._missing or self.busy(leg))
 
     async def _ask(self, legs: Sequence[str]) -> None:

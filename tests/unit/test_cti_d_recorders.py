@@ -103,6 +103,18 @@ async def test_a_message_begins_with_a_tone_and_a_conversation_does_not(tmp_path
 
 
 @pytest.mark.asyncio
+async def test_an_old_answer_is_no_second_sight_of_a_missing_recorder(tmp_path: Path) -> None:
+    """Asked a moment before it began, and the manager interface is slow when it is asked again."""
+    s = side(tmp_path)
+    assert await s.calls.recorders.running([want()]) == frozenset()
+    s.manager.running = {"c1"}
+    s.manager.gate = asyncio.Event()
+    assert await s.calls.recorders.running([want()]) == {"c1"}
+    s.manager.gate.set()
+    assert await s.calls.recorders.running([want()]) == {"c1"}
+
+
+@pytest.mark.asyncio
 async def test_a_comparison_asks_about_some_recorders_and_in_the_end_about_all(tmp_path: Path) -> None:
     s = side(tmp_path)
     wanted = [want(f"c{number}") for number in range(3 * LOOKED_AT)]
