@@ -22,7 +22,7 @@ from pathlib import Path
 from acd import why
 from acd.core import codec
 from acd.core import inputs as i
-from acd.core.model import SECOND, Phase
+from acd.core.model import SECOND, Phase, WorkItem
 from acd.core.shapes import Shape
 from tests.support import rules
 from tests.support.choose import Choose, Seeded, pick, seldom
@@ -104,7 +104,7 @@ def next_input(world: World, choose: Choose, counts: Counter[Cell]) -> i.Input |
     """Something that may happen now; a third of them is steered to what was met least, and more while somebody is
     where few come."""
     lot = choose.below(100)
-    few = [one.id for one in world.state.items.values() if one.shape in SELDOM or one.phase in SELDOM]
+    few = [one.id for one in world.state.items.values() if _is_seldom(one)]
     if lot < (80 if few else 35) and (steered := _least_met(world, choose, counts, few)) is not None:
         return steered
     if lot < 60:
@@ -114,11 +114,16 @@ def next_input(world: World, choose: Choose, counts: Counter[Cell]) -> i.Input |
     return rules.ABOUT_ITEMS[pick(choose, ITEM_WEIGHTS)][0](world, choose, rules.subject_item(world, choose))
 
 
+def _is_seldom(item: WorkItem) -> bool:
+    """A contact that waits for its caller's last words to end, and has a key, is one of a thousand."""
+    return item.shape in SELDOM or item.phase in SELDOM or (item.phase is Phase.ENTERED and bool(item.key))
+
+
 def _least_met(world: World, choose: Choose, counts: Counter[Cell], few: Sequence[str]) -> i.Input | None:
     """Of some pairs (subject, kind) that are possible now, the one whose cell was met least, if not yet enough. `few`:
     contacts where few come."""
     best: tuple[int, str, str] | None = None
-    for _ in range(8):
+    for _ in range(16):
         if seldom(choose, 50):
             seat = pick(choose, rules.SEATS)
             kind = pick(choose, tuple(rules.ABOUT_SEATS))
