@@ -265,7 +265,8 @@ def test_the_version_stands_in_one_place() -> None:
     assert found == ["api/version.py"]
     packaged = [sys.executable, "-m", "hatchling", "version"]
     assert subprocess.run(packaged, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip() == VERSION
-    latest = re.search(r"^## \[(.+)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    latest = re.search(r"^## \[(.+)\] - \d{4}-\d\d-\d\d$", changes, re.MULTILINE)
     assert latest is not None
     assert latest[1] == VERSION
 
