@@ -200,8 +200,8 @@ def _phone(robot: Robot, cast: Cast, server: str, known: Mapping[str, str]) -> A
 
 
 async def lines_up(settings: Settings, cast: Cast) -> bool:
-    """Whether Asterisk knows that both carriers answer. One that was not asked yet may be asked from before it was there:
-    such a question fails 3 s later, and the line with it."""
+    """Whether Asterisk knows that both carriers answer. A question from before one was there may still be open, and takes
+    the line away when it is given up."""
     database = open_database(settings)
     try:
         secrets = load_secrets(settings)
