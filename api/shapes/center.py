@@ -200,8 +200,7 @@ def _phone(robot: Robot, cast: Cast, server: str, known: Mapping[str, str]) -> A
 
 
 async def lines_up(settings: Settings, cast: Cast) -> bool:
-    """Whether Asterisk knows that both carriers answer. A question from before one was there may still be open, and takes
-    the line away when it is given up."""
+    """Whether Asterisk knows that both carriers answer: one that was not asked yet may still turn out not to."""
     database = open_database(settings)
     try:
         secrets = load_secrets(settings)
