@@ -212,7 +212,10 @@ def test_the_doctor_hears_its_own_call_with_and_without_a_running_center(system:
     settings = system.settings
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
         other.bind((settings.sip_host, settings.rtp_start))
-        assert f" {settings.rtp_end - settings.rtp_start} free" in findings("--no-call")["ports rtp"]["say"]
+        told = re.search(r"(\d+) free", findings("--no-call")["ports rtp"]["say"])
+        all_but_ours = settings.rtp_end - settings.rtp_start
+        assert told is not None
+        assert all_but_ours - 20 <= int(told[1]) <= all_but_ours  # somebody else's program may have one or another
     with system.running():
         found = findings()
         assert {row["check"] for row in found.values() if row["mark"] != "ok"} == {"emergency"}
