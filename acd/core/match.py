@@ -107,10 +107,9 @@ class Index:
         self.reserved: dict[str, dict[str, None]] = {}
         self.held_for: dict[str, str] = {}
         self.by_line: dict[str, list[_Class]] = {}
-        self.led_out: dict[
-            str, dict[str, None]
-        ] = {}  # by line: those whose longest wait is over, which it was full for
-        self.way_out: dict[str, str] = {}  # and for each the line
+        # Those whose longest wait is over while the line out was full: by line, and for each the line.
+        self.led_out: dict[str, dict[str, None]] = {}
+        self.way_out: dict[str, str] = {}
         self.dirty_seats: dict[str, None] = {}
         self.dirty_classes: dict[_Class, None] = {}
         self.rebuild()
@@ -178,9 +177,8 @@ class Index:
         held = item.sticky_seat if item is not None and waits else ""
         self._hold(item_id, held)
         self._lead_out(item_id, line_out(self.state, item) if item is not None and waits and item.overdue else "")
-        group = self._class_of(item) if item is not None and waits else None
-        if held:  # it has its class all the same: whether a callback's line has room is noticed class by class
-            group = None
+        own = self._class_of(item) if item is not None and waits else None
+        group = None if held else own  # held, its class is there all the same: by it a line's turn is noticed
         before = self.place.get(item_id)
         if before is not None and before is not group:
             del self.place[item_id], before.waiting[item_id]

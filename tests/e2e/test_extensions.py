@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest_asyncio
 from acd.core import facts as f
 from acd.core.model import DirectKind, SeatState
 from softphone.process import PhoneProcess
-from tests.support.asterisk import free_port, soon
+from tests.support.asterisk import free_port
 from tests.support.floor import Floor, floor
 from tests.support.sipua import Call, SipUa
 from tests.support.system import System, entry, queue, seat
@@ -139,13 +140,17 @@ async def test_a_code_chooses_line_and_number_shown_and_a_short_code_a_colleague
     here: Floor, carrier_port: int
 ) -> None:
     calls: list[Call] = []
+
+    def rang(count: int) -> bool:
+        return len(calls) >= count
+
     carrier = await SipUa.open(here.system.settings.sip_port, calls.append, THERE, carrier_port)
     try:
         await here.command("seat", "dial-class", "lin", "national")
         lin = await here.agent("lin", MEI)
         for count, (code, shown) in enumerate(SHOWN.items(), start=1):
             dialled = await lin.call(f"{code}{NUMBER}")
-            await soon(lambda n=count: len(calls) >= n, f"call no. {count} at the carrier")  # type: ignore[misc]
+            await here.until(partial(rang, count), f"call no. {count} at the carrier")
             assert calls[-1].user == NUMBER
             assert f"sip:{shown.replace('+886', '0')}@" in calls[-1].headers["from"]
             calls[-1].answer()
