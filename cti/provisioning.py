@@ -227,7 +227,7 @@ class Provisioning:
     async def set_password(self, number: str, password: str = "") -> str:
         """Give an extension a new password (a random one if empty). Its registrations end."""
         made = Extension(number, password=password or new_password())
-        await self._ask("PUT", "auth", number, {"fields": [{"attribute": "password", "value": made.password}]})
+        await self._ask("PUT", "auth", number, _body({"password": made.password}))
         await self._drop_contacts(number)
         return made.password
 
