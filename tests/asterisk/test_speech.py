@@ -51,6 +51,7 @@ def box(asterisk_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     tones.write_tone(music / "music.wav", MUSIC, 60)
     with running_asterisk(asterisk_root, music_dir=str(music)) as made:
         tones.write_tone(made.settings.work / "data/sounds/ringside/said.wav", SAID, 1)
+        tones.write_tone(made.settings.work / "data/sounds/ringside/greeting.wav", SAID, 3)
         tones.write_tone(made.settings.work / "data/sounds/ringside/long.wav", SAID, 20)
         yield made
 
@@ -226,7 +227,7 @@ async def test_who_waits_is_told_his_place_and_an_agent_may_answer_amid_the_word
 
 
 async def test_who_waited_too_long_leaves_a_message_without_music(box: AsteriskProcess) -> None:
-    to = Destination(Way.VOICEMAIL, "q", "ringside/said")
+    to = Destination(Way.VOICEMAIL, "q", "ringside/greeting")
     server = f"127.0.0.1:{box.settings.sip_port}"
     async with (
         center(box) as c,
@@ -235,7 +236,7 @@ async def test_who_waited_too_long_leaves_a_message_without_music(box: AsteriskP
         ) as phone,
     ):
         await c.runtime.submit(MediumDefined(MESSAGES))
-        await c.runtime.submit(QueueDefined(QueueDef("q", "Q", max_wait=SECOND, overflow=to)))
+        await c.runtime.submit(QueueDefined(QueueDef("q", "Q", max_wait=2 * SECOND, overflow=to)))
         call = await phone.call("81")
         await phone.until_hears(MUSIC, call=call)
         await phone.until_hears(SAID, absent=(MUSIC,), call=call)
