@@ -142,8 +142,25 @@ class Places:
         return True
 
     async def drop(self, bridge: str) -> None:
-        """Take a bridge away; whoever is in it stays with us, silent."""
-        await quietly(self._m.ari, "DELETE", path("bridges", self._m.legs.actual(bridge)))
+        """Take a bridge away; whoever is in it stays with us, silent.
+
+        He is taken out before: whom Asterisk throws out itself while he is on his way to another bridge leaves the old
+        bridge's thread and timer and a descriptor of his own behind for good (docs/adr/0019-bridges-emptied-first.md).
+        """
+        actual = self._m.legs.actual(bridge)
+        for leg in await self._inside(actual):
+            await self.expel(actual, leg)
+        await self._delete(actual)
+
+    async def _inside(self, actual: str) -> Sequence[str]:
+        try:
+            bridge = await self._m.ari.call("GET", path("bridges", actual))
+        except (AriError, AriLost):
+            return ()
+        return tuple(bridge.get("channels") or ()) if isinstance(bridge, dict) else ()
+
+    async def _delete(self, actual: str) -> None:
+        await quietly(self._m.ari, "DELETE", path("bridges", actual))
 
     # --- holding -----------------------------------------------------------------------------------------------------
 
@@ -164,13 +181,13 @@ class Places:
             await self.uncoach(known)
         else:
             self._m.legs.change(leg, hold="")
-            await self.drop(bridge)
+            await self._delete(bridge)
 
     async def unhold(self, leg: Leg) -> None:
         """It is somewhere else now: its empty holding bridge goes."""
         if leg.hold:
             self._m.legs.change(leg.id, hold="")
-            await self.drop(leg.hold)
+            await self._delete(leg.hold)
 
     async def mark_waiting(self, leg: str, order: int) -> None:
         """Tell the rescue process in which order to take this caller; 0: he talks, leave him alone."""
