@@ -144,9 +144,11 @@ class Conversations:
         await quietly(self._m.ari, "DELETE", path("channels", leg, "mute"), direction="in")
 
     def _drop(self, effect: DropBridge) -> tuple[str, Work]:
+        """In the customer's lane, ahead of the prompt he may hear next: who plays cannot be taken out of a bridge."""
         actual = self._m.legs.actual(effect.bridge)
-        join = self._m.legs.joins.pop(effect.bridge, None)
-        key = join.legs[0] if join is not None and join.legs else effect.bridge
+        inside = self._m.legs.dropped(effect.bridge)
+        customers = [leg for leg in inside if leg.role is Role.CUSTOMER]
+        key = next((leg.id for leg in (*customers, *inside)), effect.bridge)
         return key, lambda: self._places.drop(actual)
 
     # --- apart -------------------------------------------------------------------------------------------------------
@@ -227,5 +229,6 @@ class Conversations:
         if leg.bridge and not leg.hold:
             await self._places.enter(leg.bridge, leg.id)
         if not effect.paused:
-            await self._places.set_variable(leg.id, PAUSED, "")
+            if not self._places.plays(leg.id):  # a mark that stays costs the next engine one look too many
+                await self._places.set_variable(leg.id, PAUSED, "")
             self._recorders.silence(leg.id)

@@ -187,6 +187,14 @@ class Legs:
             if join.item:
                 self._pair(join.bridge)
 
+    def dropped(self, bridge: str) -> list[Leg]:
+        """The conversation is over and nobody belongs into it any more; gives who did."""
+        inside = [leg for leg in self.by_id.values() if leg.bridge == bridge]
+        for leg in inside:
+            self.part(leg.id)
+        self.joins.pop(bridge, None)
+        return inside
+
     def _pair(self, bridge: str) -> None:
         legs = self.joins[bridge].legs
         for leg in legs:

@@ -33,13 +33,13 @@ class AmiManager:
         except (AmiError, AmiGone, OSError, ValueError) as error:
             raise ManagerFailed(str(error)) from error
 
-    async def recording(self, leg: str) -> bool:
-        """Asterisk's own list; the variable MIXMONITOR_FILENAME stays when a recorder was stopped."""
+    async def recorders(self, leg: str) -> tuple[str, ...]:
+        """Asterisk's own list, a line each; the variable MIXMONITOR_FILENAME stays when a recorder was stopped."""
         try:
             lines = await (await self._connected()).command(f"mixmonitor list {leg}")
         except (AmiError, AmiGone, ValueError) as error:
             raise ManagerFailed(str(error)) from error
-        return any(line.startswith("0x") for line in lines)
+        return tuple(line for line in lines if line.startswith("0x"))
 
     async def stop_recording(self, leg: str) -> None:
         """Every recorder of the channel stops."""

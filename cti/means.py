@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,8 +36,8 @@ class Manager(Protocol):
         """Write the channel's two sides into the file, appending."""
         ...
 
-    async def recording(self, leg: str) -> bool:
-        """Whether something is being written for this channel."""
+    async def recorders(self, leg: str) -> Sequence[str]:
+        """What is being written for this channel: a line each, which names the file."""
         ...
 
     async def stop_recording(self, leg: str) -> None:

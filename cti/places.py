@@ -14,7 +14,7 @@ import structlog
 
 from cti.ari import AriError, AriLost, path
 from cti.commands import carried_out, quietly
-from cti.legs import Leg
+from cti.legs import Leg, Role
 from cti.means import Means
 
 log = structlog.get_logger(__name__)
@@ -146,10 +146,12 @@ class Places:
 
         He is taken out before: whom Asterisk throws out itself while he is on his way to another bridge leaves the old
         bridge's thread and timer and a descriptor of his own behind for good (docs/adr/0019-bridges-emptied-first.md).
+        One who hears a prompt cannot be, and is on his way nowhere before its end.
         """
         actual = self._m.legs.actual(bridge)
         for leg in await self._inside(actual):
-            await self.expel(actual, leg)
+            if not self.plays(leg):
+                await self.expel(actual, leg)
         await self._delete(actual)
 
     async def _inside(self, actual: str) -> Sequence[str]:
@@ -158,6 +160,12 @@ class Places:
         except (AriError, AriLost):
             return ()
         return tuple(bridge.get("channels") or ()) if isinstance(bridge, dict) else ()
+
+    def plays(self, leg: str) -> bool:
+        """Whether a prompt may be played to him: a channel that plays can neither be moved nor be given a variable, and
+        as Asterisk answers the requests of one WebSocket in order, everybody's would wait for its end."""
+        known = self._m.legs.get(leg)
+        return known is not None and known.role is Role.CUSTOMER and bool(self._m.legs.playing(known.item))
 
     async def _delete(self, actual: str) -> None:
         await quietly(self._m.ari, "DELETE", path("bridges", actual))
@@ -222,9 +230,8 @@ class Places:
             await self.uncoach(leg)
 
     async def hush(self, leg: Leg) -> None:
-        """End what plays to an item's customer before he is moved: a channel that plays cannot be, and as Asterisk
-        answers the requests of one WebSocket in order, everybody's would wait for its end. The core stops its prompts
-        by itself (StopPrompt); this is for one that it did not know to play still."""
+        """End what plays to an item's customer before he is moved (see `plays`). The core stops its prompts by itself
+        (StopPrompt); this is for one that it did not know to play still."""
         for token in self._m.legs.playing(leg.item) if leg.item and leg.role == "customer" else ():
             await quietly(self._m.ari, "DELETE", path("playbacks", token))
 

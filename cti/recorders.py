@@ -12,6 +12,7 @@ import contextlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import structlog
 
@@ -103,7 +104,7 @@ class Recorders:
             log.error("recording_name_refused", item=item)
             return
         try:
-            if not await self._m.manager.recording(leg):
+            if not await self._writes(leg, file):
                 if not await self._has_room():
                     await self._not_recorded(item, leg, "no_space")
                     return
@@ -117,6 +118,15 @@ class Recorders:
         if known is not None and _differs(known):
             await self._silence_now(leg)
         await self._m.submit(RecordingStarted(item, recording))
+
+    async def _writes(self, leg: str, file: Path) -> bool:
+        """Whether the channel's recorder writes into this file. One that writes into another is ended: its contact's
+        part in that file is over, but nobody could be told so (the engine or the manager interface was away)."""
+        running = await self._m.manager.recorders(leg)
+        if all(str(file) in one for one in running):
+            return bool(running)
+        await self._m.manager.stop_recording(leg)
+        return False
 
     async def _has_room(self) -> bool:
         """Raises TimeoutError where the disk does not say."""
@@ -187,7 +197,7 @@ class Recorders:
     async def _is_running(self, leg: str) -> bool | None:
         """None: the manager interface does not say."""
         try:
-            return await self._m.manager.recording(leg)
+            return bool(await self._m.manager.recorders(leg))
         except ManagerFailed:
             return None
 

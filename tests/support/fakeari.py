@@ -42,7 +42,7 @@ class FakeManager:
 
     away: bool = False
     gate: asyncio.Event | None = None
-    running: set[str] = field(default_factory=set)
+    running: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     muted: dict[str, bool] = field(default_factory=dict)
 
@@ -55,15 +55,15 @@ class FakeManager:
 
     async def record(self, leg: str, file: Path) -> None:
         await self._ask("record", leg)
-        self.running.add(leg)
+        self.running[leg] = str(file)
 
-    async def recording(self, leg: str) -> bool:
-        await self._ask("recording", leg)
-        return leg in self.running
+    async def recorders(self, leg: str) -> Sequence[str]:
+        await self._ask("recorders", leg)
+        return [f"0x7f0000000000\t{self.running[leg]}\t\t"] if leg in self.running else []
 
     async def stop_recording(self, leg: str) -> None:
         await self._ask("stop", leg)
-        self.running.discard(leg)
+        self.running.pop(leg, None)
 
     async def mute_recording(self, leg: str, *, muted: bool) -> None:
         await self._ask("mute", leg)

@@ -129,6 +129,8 @@ class Script:
                 self._become(effect.leg, doing="held", ear="")
             case e.HoldMusic():
                 self._become(effect.leg, doing="waiting", bridge="", ear="")
+            case e.Play():
+                self._become(effect.leg, doing="prompt", bridge="", token=effect.token)
             case e.Coach():
                 self._become(effect.leg, doing="coaching", ear=effect.ear)
             case e.StartRecording():

@@ -85,10 +85,10 @@ async def test_no_call_waits_for_its_recorder(tmp_path: Path) -> None:
     async with asyncio.timeout(1.0):
         while "DELETE channels/c1" not in s.ari.asked:
             await asyncio.sleep(0)
-    assert [what for what, _ in s.manager.asked] == ["recording"]
+    assert [what for what, _ in s.manager.asked] == ["recorders"]
     s.manager.gate.set()
     await s.means.lanes.idle()
-    assert [what for what, _ in s.manager.asked] == ["recording", "record", "stop"]
+    assert [what for what, _ in s.manager.asked] == ["recorders", "record", "stop"]
 
 
 @pytest.mark.asyncio
@@ -107,7 +107,7 @@ async def test_an_old_answer_is_no_second_sight_of_a_missing_recorder(tmp_path: 
     """Asked a moment before it began, and the manager interface is slow when it is asked again."""
     s = side(tmp_path)
     assert await s.calls.recorders.running([want()]) == frozenset()
-    s.manager.running = {"c1"}
+    s.manager.running = {"c1": "i1-r.raw"}
     s.manager.gate = asyncio.Event()
     assert await s.calls.recorders.running([want()]) == {"c1"}
     s.manager.gate.set()
@@ -118,12 +118,12 @@ async def test_an_old_answer_is_no_second_sight_of_a_missing_recorder(tmp_path: 
 async def test_a_comparison_asks_about_some_recorders_and_in_the_end_about_all(tmp_path: Path) -> None:
     s = side(tmp_path)
     wanted = [want(f"c{number}") for number in range(3 * LOOKED_AT)]
-    s.manager.running = {one.leg for one in wanted} - {"c0"}
+    s.manager.running = {one.leg: "a.raw" for one in wanted[1:]}
     for turn in range(1, 4):
         assert "c0" not in await s.calls.recorders.running(wanted)
         assert len(s.manager.asked) == turn * LOOKED_AT
     assert {leg for _, leg in s.manager.asked} >= {one.leg for one in wanted[:-3]}
-    s.manager.running.add("c0")
+    s.manager.running["c0"] = "a.raw"
     assert await s.calls.recorders.running(wanted) == {one.leg for one in wanted}
 
 
