@@ -44,11 +44,6 @@ def upload_name(name: str) -> str:
     return f"{UPLOADS}/{name}"
 
 
-def upload_file(folder: Path, name: str) -> Path:
-    """Where that upload's WAV lies below the sounds folder. Raises ValueError."""
-    return folder / f"{upload_name(name)}.wav"
-
-
 @dataclass(frozen=True, slots=True)
 class Prompts:
     """The sounds of one Asterisk: `folder` is its sounds folder, `languages` are asked in their order."""

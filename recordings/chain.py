@@ -69,9 +69,12 @@ def append(session: Session, key: bytes, recording: str, what: str, at: Micros, 
     return link
 
 
-def newest(session: Session) -> Link | None:
-    """The last link."""
-    row = session.execute(select(tables.recording_chain).order_by(tables.recording_chain.c.seq.desc()).limit(1))
+def newest(session: Session, recording: str = "") -> Link | None:
+    """The last link, of one recording where it is named."""
+    chosen = select(tables.recording_chain)
+    if recording:
+        chosen = chosen.where(tables.recording_chain.c.recording == recording)
+    row = session.execute(chosen.order_by(tables.recording_chain.c.seq.desc()).limit(1))
     found = row.mappings().one_or_none()
     return Link(**found) if found else None
 

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from acd.core import facts as f
-from acd.core.model import Micros, WatchMode
+from acd.core.model import Micros
 from acd.core.shapes import Shape
-from recordings.model import UNOBSERVED, Break, Pause, Recording, RecordingKind
+from recordings.model import UNOBSERVED, Break, Pause, Recording, RecordingKind, Watch
 
 INBOUND, OUTBOUND = "inbound", "outbound"
 
 
 @dataclass(slots=True)
 class Contact:
-    """A contact that is not over. `seats`: who was with the customer; `other`: a colleague who is not yet; `joining`: a
-    supervisor who is rung to join."""
+    """A contact that is not over. `seats`: who was with the customer; `other`: a colleague who is not yet; `joining`:
+    its supervisors, whether they join or not."""
 
     item: str
     direction: str = INBOUND
@@ -30,7 +30,7 @@ class Contact:
     queue: str = ""
     seats: tuple[str, ...] = ()
     other: str = ""
-    joining: str = ""
+    joining: tuple[Watch, ...] = ()
     last_seq: int = 0
 
 
@@ -98,20 +98,25 @@ def _shape(case: Case, fact: f.ShapeChanged, _recorded: f.Recorded) -> None:
 
 
 def _watch_began(case: Case, fact: f.WatchStarted, _recorded: f.Recorded) -> None:
-    if case.contact is not None and fact.mode is WatchMode.JOIN:
-        case.contact.joining = fact.seat
+    _watches(case, Watch(fact.seat, fact.mode))
 
 
 def _watch_answered(case: Case, fact: f.WatchAnswered, _recorded: f.Recorded) -> None:
-    if case.contact is not None and case.contact.joining == fact.seat:
-        case.contact.joining = ""
-        _talks(case, fact.seat)
+    known = _watch_of(case, fact.seat)
+    if known is not None:
+        _watches(case, replace(known, answered=True))
 
 
-def _watch(case: Case, fact: f.WatchChanged, _recorded: f.Recorded) -> None:
-    """A supervisor who joins is heard; one who listens or whispers is not."""
-    if fact.mode is WatchMode.JOIN:
-        _talks(case, fact.seat)
+def _watch_changed(case: Case, fact: f.WatchChanged, _recorded: f.Recorded) -> None:
+    """It may come while his phone still rings."""
+    known = _watch_of(case, fact.seat)
+    if known is not None:
+        _watches(case, replace(known, mode=fact.mode))
+
+
+def _watch_ended(case: Case, fact: f.WatchEnded, _recorded: f.Recorded) -> None:
+    if case.contact is not None:
+        case.contact.joining = tuple(one for one in case.contact.joining if one.seat != fact.seat)
 
 
 def _began(case: Case, fact: f.RecordingBegan, recorded: f.Recorded) -> None:
@@ -141,6 +146,9 @@ def _resumed(case: Case, fact: f.RecordingResumed, recorded: f.Recorded) -> None
 
 
 def _listened(case: Case, fact: f.VoicemailListened, recorded: f.Recorded) -> None:
+    """The message is written by a recorder of its own: that of the call stops."""
+    for row in _open(case, RecordingKind.CALL):
+        _end(row, recorded.at)
     _row(case, fact.recording, RecordingKind.VOICEMAIL, recorded.at)
 
 
@@ -175,6 +183,21 @@ def _fallback(case: Case, fact: f.FallbackCallServed, recorded: f.Recorded) -> N
         row.outcome = fact.outcome
         _end(row, fact.ended_at or recorded.at)
     case.contact = None
+
+
+def _watch_of(case: Case, seat: str) -> Watch | None:
+    joining = case.contact.joining if case.contact is not None else ()
+    return next((one for one in joining if one.seat == seat), None)
+
+
+def _watches(case: Case, watch: Watch) -> None:
+    """How a supervisor is at the conversation from now on: once he is heard, the recording bears his name."""
+    contact = case.contact
+    if contact is None:
+        return
+    contact.joining = (*(one for one in contact.joining if one.seat != watch.seat), watch)
+    if watch.heard:
+        _talks(case, watch.seat)
 
 
 def _talks(case: Case, seat: str) -> None:
@@ -231,7 +254,8 @@ HANDLERS: Mapping[type, Callable[[Case, Any, f.Recorded], None]] = {
     f.ShapeChanged: _shape,
     f.WatchStarted: _watch_began,
     f.WatchAnswered: _watch_answered,
-    f.WatchChanged: _watch,
+    f.WatchChanged: _watch_changed,
+    f.WatchEnded: _watch_ended,
     f.RecordingBegan: _began,
     f.RecordingFailed: _failed,
     f.RecordingPaused: _paused,

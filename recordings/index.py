@@ -112,12 +112,14 @@ def mark_due(session: Session, recording: str) -> None:
 
 
 def mark_damaged(session: Session, recording: str) -> None:
-    """Playing or verifying met a changed or missing file; said once."""
-    problems = session.scalar(select(_row.problems).where(_row.recording == recording))
+    """Playing or verifying met a changed or missing file; said once, and only of what is kept: the file of one that was
+    erased meanwhile is gone by right."""
+    mine = (_row.recording == recording, _row.state == State.STORED.value)
+    problems = session.scalar(select(_row.problems).where(*mine).with_for_update())
     if problems is None or Problem.DAMAGED in problems.split():
         return
     more = [*(Problem(name) for name in problems.split()), Problem.DAMAGED]
-    session.execute(update(tables.recordings).where(_row.recording == recording).values(problems=" ".join(more)))
+    session.execute(update(tables.recordings).where(*mine).values(problems=" ".join(more)))
     _set_problems(session, recording, more)
 
 

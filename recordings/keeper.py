@@ -218,7 +218,7 @@ class Keeper:
             try:
                 retention.clear(self.database, self.settings, file)
                 count += 1
-            except OSError as error:
+            except (OSError, NotTaken, Damaged) as error:
                 log.error("recording_not_cleared", recording=file.recording, say=str(error))
         return count + store.clear_unfinished(self.folder, (self.now() - UNFINISHED_AFTER) / SECOND)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from acd.core.model import Micros
+from acd.core.model import Micros, WatchMode
 
 RATE = 8000
 """Samples a second and side, as Asterisk writes them."""
@@ -100,6 +100,20 @@ class Break:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """A supervisor at a conversation. `answered` False: his phone still rings."""
+
+    seat: str
+    mode: WatchMode
+    answered: bool = False
+
+    @property
+    def heard(self) -> bool:
+        """Whether the customer hears him: not while he listens or whispers."""
+        return self.answered and self.mode is WatchMode.JOIN
+
+
 @dataclass(slots=True)
 class Recording:
     """One row of the index: what facts say (the consumer writes it) ..."""
@@ -164,8 +178,8 @@ class Note:
     detail: str = ""
 
 
-def write_list(parts: Sequence[Pause] | Sequence[Break]) -> str:
-    """Pauses or breaks as a column; empty for none."""
+def write_list(parts: Sequence[Pause] | Sequence[Break] | Sequence[Watch]) -> str:
+    """Pauses, breaks or watches as a column; empty for none."""
     return json.dumps([asdict(part) for part in parts], separators=(",", ":")) if parts else ""
 
 
@@ -177,3 +191,10 @@ def read_pauses(text: str) -> tuple[Pause, ...]:
 def read_breaks(text: str) -> tuple[Break, ...]:
     """The breaks of a column."""
     return tuple(Break(**part) for part in json.loads(text)) if text else ()
+
+
+def read_watches(text: str) -> tuple[Watch, ...]:
+    """The watches of a column. A seat alone is one that is rung to join, as it was written before modes were kept."""
+    if not text.startswith("["):
+        return (Watch(text, WatchMode.JOIN),) if text else ()
+    return tuple(Watch(part["seat"], WatchMode(part["mode"]), part["answered"]) for part in json.loads(text))

@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 
 from acd.core.model import SECOND, Micros
 from recordings import capture, chain, index, store
+from recordings.capture import NotTaken
 from recordings.model import State, StoredFile
+from recordings.seal import Damaged
 from storage import tables
 from storage.session import Database
 from storage.settings import Settings
@@ -84,7 +86,7 @@ def run(database: Database, settings: Settings, link_key: str, now: Micros) -> i
             try:
                 erase(database, settings, link_key, recording, now=now, by="system", via="retention")
                 count += 1
-            except (OSError, Refused) as error:
+            except (OSError, Refused, NotTaken, Damaged) as error:
                 failed.append(recording)
                 log.error("recording_not_erased", recording=recording, say=str(error))
     if failed:
@@ -95,7 +97,8 @@ def run(database: Database, settings: Settings, link_key: str, now: Micros) -> i
 def erase(
     database: Database, settings: Settings, link_key: str, recording: str, *, now: Micros, by: str, via: str
 ) -> None:
-    """Erase one for good. Raises Refused: held, still being recorded, unknown; erased before is no error."""
+    """Erase one for good. Raises Refused: held, still being recorded, unknown; erased before is no error. Raises
+    OSError, NotTaken, Damaged as `clear` does: the row is erased and the key wiped by then."""
     with database.write() as session:
         _wipe_pages(session, database)
         newly = _claim(session, recording, via)
@@ -139,7 +142,8 @@ def left_behind(session: Session, limit: int) -> list[StoredFile]:
 
 
 def clear(database: Database, settings: Settings, file: StoredFile) -> None:
-    """Remove the files of an erased recording, then forget their name. Raises OSError: the next sweep does it."""
+    """Remove the files of an erased recording, then forget their name. Raises OSError: the next sweep does it;
+    NotTaken, Damaged: a name in the index that was never ours, which a person has to look at."""
     capture.remove(settings.raw_dir, file.recording)
     if not file.file:
         return

@@ -10,7 +10,7 @@ from sqlalchemy import RowMapping, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from recordings.fold import Case, Contact
-from recordings.model import Recording, RecordingKind, read_breaks, read_pauses, write_list
+from recordings.model import Recording, RecordingKind, read_breaks, read_pauses, read_watches, write_list
 from storage import tables
 
 CHUNK = 500
@@ -25,11 +25,19 @@ def load(session: Session, items: Sequence[str]) -> dict[str, Case]:
         part = items[start : start + CHUNK]
         chosen = select(tables.recording_contacts).where(tables.recording_contacts.c.item.in_(part))
         for row in session.execute(chosen).mappings():
-            cases[row["item"]].contact = Contact(**{**row, "seats": tuple(row["seats"].split())})
+            cases[row["item"]].contact = _read_contact(row)
         own = select(*COLUMNS).where(tables.recordings.c.item.in_(part)).order_by(tables.recordings.c.started_at)
         for row in session.execute(own).mappings():
             cases[row["item"]].recordings[row["recording"]] = read_row(row)
     return cases
+
+
+def _read_contact(row: RowMapping) -> Contact:
+    return Contact(**{**row, "seats": tuple(row["seats"].split()), "joining": read_watches(row["joining"])})
+
+
+def _write_contact(contact: Contact) -> dict[str, Any]:
+    return {**asdict(contact), "seats": " ".join(contact.seats), "joining": write_list(contact.joining)}
 
 
 def read_row(row: RowMapping) -> Recording:
@@ -58,9 +66,7 @@ def save(session: Session, cases: Iterable[Case], known: Mapping[str, frozenset[
         session.execute(delete(tables.recording_contacts).where(gone))
     contacts = [case.contact for case in changed if case.contact is not None]
     if contacts:
-        session.execute(
-            insert(tables.recording_contacts), [{**asdict(one), "seats": " ".join(one.seats)} for one in contacts]
-        )
+        session.execute(insert(tables.recording_contacts), [_write_contact(one) for one in contacts])
     for case in changed:
         there = known.get(case.item, frozenset())
         for row in case.recordings.values():

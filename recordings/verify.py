@@ -14,7 +14,7 @@ from recordings.model import Problem, State, StoredFile
 from recordings.seal import Damaged, KeyGone, Keyring
 from storage import tables
 from storage.session import Database
-from storage.settings import Secrets, Settings
+from storage.settings import Secrets, Settings, load_secrets
 
 BATCH = 200
 
@@ -49,12 +49,22 @@ class Verified:
     findings: tuple[Finding, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What is compared, as it was at one moment: a stored file, its newest link, the master keys."""
+
+    file: StoredFile
+    link: chain.Link | None
+    keys: Keyring
+
+
 Progress = Callable[[int, int], None]
 """(files done, files in all)."""
 
 
 def verify(database: Database, settings: Settings, secrets: Secrets, progress: Progress | None = None) -> Verified:
-    """Everything, or as far as it can be read. Blocking: as long as reading all files takes."""
+    """Everything, or as far as it can be read. Blocking: as long as reading all files takes. Recordings may be stored,
+    erased and wrapped by another key meanwhile."""
     links, last, findings = _chain(database, settings, secrets)
     keys = Keyring.read(secrets.recording_keys)
     with database.read() as session:
@@ -63,17 +73,44 @@ def verify(database: Database, settings: Settings, secrets: Secrets, progress: P
     findings += [Finding(Wrong.ROW_REMOVED, recording) for recording in sorted(last.keys() - known_rows)]
     done = 0
     for file in _files(database):
-        known = last.get(file.recording)
-        if known is None or known.what != chain.STORED or known.sha256 != file.sha256:
-            findings.append(Finding(Wrong.NOT_CHAINED, file.recording))
-        found = verify_file(settings, file, keys)
-        if found is not None:
-            findings.append(found)
-        _mark(database, file.recording, damaged=found is not None)
+        findings += _verify(database, settings, _Seen(file, last.get(file.recording), keys))
         done += 1
         if progress is not None:
             progress(done, total)
     return Verified(links, done, tuple(findings))
+
+
+def _verify(database: Database, settings: Settings, seen: _Seen) -> list[Finding]:
+    """What is wrong with one recording; it is marked in the index. Nothing is said of what changed while it was read:
+    that is compared again as it is now, until it stands still; what is no longer kept is left out."""
+    found = _compare(settings, seen)
+    while found:
+        now = _look(database, settings, seen.file.recording)
+        if now is None:
+            return []
+        if now == seen:
+            break
+        seen, found = now, _compare(settings, now)
+    _mark(database, seen.file.recording, damaged=any(one.wrong is not Wrong.NOT_CHAINED for one in found))
+    return found
+
+
+def _look(database: Database, settings: Settings, recording: str) -> _Seen | None:
+    """As it is now; None: no longer stored. The keys come last, since a new one is there before it wraps anything."""
+    with database.read() as session:
+        kept, file = index.kept(session, recording), index.stored_file(session, recording)
+        link = chain.newest(session, recording)
+    if kept is None or kept.state is not State.STORED or file is None:
+        return None
+    return _Seen(file, link, Keyring.read(load_secrets(settings).recording_keys))
+
+
+def _compare(settings: Settings, seen: _Seen) -> list[Finding]:
+    link, file = seen.link, seen.file
+    chained = link is not None and link.what == chain.STORED and link.sha256 == file.sha256
+    found = [] if chained else [Finding(Wrong.NOT_CHAINED, file.recording)]
+    damage = verify_file(settings, file, seen.keys)
+    return [*found, damage] if damage is not None else found
 
 
 def verify_file(settings: Settings, file: StoredFile, keys: Keyring) -> Finding | None:

@@ -87,7 +87,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class RecordingEvent:
-    """Recording began, paused, resumed (by_hand, limit) or failed (why): from there on sound is missing."""
+    """Recording began, paused, resumed (by_hand, limit, message) or failed (why): from there on sound is missing."""
 
     recording: str
     what: str

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from acd.core.model import Kind, Micros
 from records import cases
-from records.explain import Explanation, NoRecord, explain
+from records.explain import Explanation, explain
 from records.model import Case, Interaction, ServiceRecord
 from storage import tables
 
@@ -145,11 +145,6 @@ def count_reasons(session: Session) -> dict[str, int]:
     item = tables.interactions.c
     found = select(item.reason, func.count()).group_by(item.reason).order_by(item.reason)
     return dict(session.execute(found).all())
-
-
-def count_faults(session: Session) -> int:
-    """Contacts that were connected and have no record and no reason for that: 0, or something is broken."""
-    return count_reasons(session).get(NoRecord.FAULT, 0)
 
 
 def _calls() -> Select[tuple[object, ...]]:

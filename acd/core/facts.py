@@ -618,7 +618,7 @@ class RecordingPaused(_Versioned):
 
 @dataclass(frozen=True, slots=True)
 class RecordingResumed(_Versioned):
-    """`how`: by_hand or limit."""
+    """`how`: by_hand, limit, or message (he leaves one, which is no part of the pause)."""
 
     item: str
     recording: str

@@ -359,7 +359,10 @@ def _ask_for_message(core: Core, item: WorkItem, to: Destination) -> None:
 
 
 def listen(core: Core, item: WorkItem) -> None:
-    """The words are said and the tone sounds: what he says from now on is the message."""
+    """The words are said and the tone sounds: what he says from now on is the message. A pause was of his talk with an
+    agent and ends, or silence would be written."""
+    if item.paused:
+        core.record(f.RecordingResumed(item.id, item.recording, "message"))
     core.record(f.VoicemailListened(item.id, f"{item.id}-v", core.now + LONGEST_MESSAGE))
 
 

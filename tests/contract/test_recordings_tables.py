@@ -15,7 +15,7 @@ from sqlalchemy import insert, select, text
 
 from acd.core import facts as f
 from acd.core.codec import dump, kind_of
-from acd.core.model import SECOND, EntryPlan, Kind, Outcome, Party
+from acd.core.model import SECOND, EntryPlan, Kind, Outcome, Party, WatchMode
 from acd.ports import StoredFact
 from recordings import chain, index, retention, search
 from recordings.consumer import RecordingsConsumer
@@ -31,6 +31,17 @@ from tests.support.recordings import START, Tape, conversation
 
 FAST_MS = 100
 OUTCOMES = (Outcome.ANSWERED, Outcome.ABANDONED_QUEUE, Outcome.VOICEMAIL)
+
+
+def watches(item: str, chance: random.Random) -> list[f.Fact]:
+    """Two supervisors come to a conversation; each may do something else than he was rung for."""
+    line: list[f.Fact] = []
+    for seat in ("boss", "chief"):
+        rung, then = (chance.choice((WatchMode.LISTEN, WatchMode.JOIN)) for _ in range(2))
+        line.append(f.WatchStarted(item, seat, f"w-{seat}", rung, "amy", 0))
+        line.append(f.WatchChanged(item, seat, f"w-{seat}", then, rung))
+    line += [f.WatchAnswered(item, seat, f"w-{seat}") for seat in ("boss", "chief") if chance.random() < 0.7]
+    return [*line, f.WatchEnded(item, "boss", "w-boss", "left")]
 
 
 def calls(seed: int, count: int) -> MemoryLog:
@@ -52,6 +63,8 @@ def calls(seed: int, count: int) -> MemoryLog:
                 line += [f.RecordingPaused(item, name, 0), f.RecordingResumed(item, name, "by_hand")]
             if chance.random() < 0.2:
                 line += [f.RecordingFailed(item, name, "storage"), f.RecordingBegan(item, name)]
+            if chance.random() < 0.4:
+                line += watches(item, chance)
             if chance.random() < 0.3:
                 line.append(f.Accepted(f"p{number}", item, f"s{chance.randrange(5)}", "voice", "q9", "b", name))
         if chance.random() < 0.9:

@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 import pytest_asyncio
 import soundfile
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from acd.core.model import SECOND
+from acd.core import facts as f
+from acd.core.model import SECOND, EntryPlan, Kind, Outcome, Party
 from api.auth.permissions import Permission
 from api.auth.tokens import check
 from api.cli import main
@@ -436,6 +437,44 @@ async def test_one_that_cannot_be_erased_does_not_keep_the_others(
     tape.keeper.clear()
     assert list(tape.settings.store_dir.rglob("*.rsr")) == []
     assert tape.verified().findings == ()
+
+
+async def test_a_name_that_is_not_ours_does_not_keep_the_others(tape: Tape, kept: str) -> None:
+    """A file name that somebody changed in the index, and a recording that no raw file can be named after."""
+    named, files = "../../etc/passwd", tables.recording_files
+    plan = EntryPlan("82", 1, "sales")
+    tape.tell(f.Entered("i0", 1, Kind.CALL, "voice", "r", plan), f.RecordingBegan("i0", named))
+    tape.tell(f.Ended("i0", Outcome.ANSWERED, Party.SEAT, "voice"))
+    with tape.database.write() as session:
+        session.execute(update(tables.recordings).where(tables.recordings.c.recording == named).values(started_at=1))
+        session.execute(update(files).where(files.c.recording == kept).values(file="../../secrets.json"))
+    key, later = load_secrets(tape.settings).link_key, tape.clock.at + 400 * retention.DAY
+    assert retention.run(tape.database, tape.settings, key, later) == 1
+    assert [tape.detail(one).view.kept.state.value for one in (named, kept, "i2-r")] == ["erased"] * 3
+    assert list(tape.settings.store_dir.glob("*/*/i2-r.*")) == []
+    assert (tape.settings.data_dir / "secrets.json").exists()
+
+
+async def test_a_changed_name_does_not_keep_what_erasing_left(
+    tape: Tape, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, later, files = (
+        load_secrets(tape.settings).link_key,
+        tape.clock.at + 400 * retention.DAY,
+        tables.recording_files,
+    )
+
+    def away(_folder: Path, _file: str) -> None:
+        raise OSError("the storage is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("recordings.store.discard", away)
+        assert retention.run(tape.database, tape.settings, key, later) == 0
+    with tape.database.write() as session:
+        session.execute(update(files).where(files.c.recording == kept).values(file="../../secrets.json"))
+    assert tape.keeper.clear() == 1
+    assert list(tape.settings.store_dir.glob("*/*/i2-r.*")) == []
+    assert tape.keeper.clear() == 0
 
 
 async def test_one_that_is_refused_again_and_again_ends_the_run_all_the_same(

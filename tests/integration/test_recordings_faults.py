@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,15 @@ import pytest
 from sqlalchemy import select, update
 
 from acd.core.model import SECOND
-from recordings import index, search, space
+from recordings import index, retention, search, space, verify
 from recordings.keeper import BACK_OFF_MOST, SWEEP_EVERY, Done, Keeper
-from recordings.model import Problem, State
-from recordings.seal import Damaged
+from recordings.model import Problem, State, StoredFile
+from recordings.rekey import rekey
+from recordings.seal import Damaged, Keyring
 from recordings.search import Wanted
 from recordings.verify import Wrong
 from storage import tables
-from storage.settings import Settings, load_secrets
+from storage.settings import Settings, add_recording_key, load_secrets
 from tests.support.recordings import Tape, conversation, noise, raw_bytes, stereo
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -310,3 +312,95 @@ def test_removed_and_changed_rows_are_seen(tape: Tape) -> None:
     assert ("not_chained", "i0-r") in wrong(tape)
     (tape.settings.store_dir / "chain.json").write_text("{}")
     assert "chain_cut" in [found for found, _ in wrong(tape)]
+
+
+# --- verifying while others work ---------------------------------------------------------------------------------
+
+
+def while_verifying(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Once, when the chain, the keys and the first batch of files were read, and before any file is."""
+    real, open_still = verify.verify_file, [happens]
+
+    def meanwhile(settings: Settings, file: StoredFile, keys: Keyring) -> verify.Finding | None:
+        if open_still:
+            open_still.pop()()
+        return real(settings, file, keys)
+
+    monkeypatch.setattr(verify, "verify_file", meanwhile)
+
+
+def two_kept(tape: Tape) -> None:
+    for item in ("i1", "i2"):
+        tape.call(item, conversation(2), seconds=2)
+    assert tape.keeper.run_once().stored == 2
+
+
+def problems_of(tape: Tape) -> list[tuple[Problem, ...]]:
+    return [tape.detail(f"{item}-r").view.kept.problems for item in ("i1", "i2")]
+
+
+def erase(tape: Tape, recording: str) -> None:
+    key = load_secrets(tape.settings).link_key
+    retention.erase(tape.database, tape.settings, key, recording, now=1, by="t", via="t")
+
+
+@pytest.mark.parametrize("forged", [False, True])
+def test_a_recording_stored_while_verifying_is_compared_with_its_link(
+    tape: Tape, monkeypatch: pytest.MonkeyPatch, forged: bool
+) -> None:
+    """It comes with the next batch, and its link came after the chain was read."""
+    two_kept(tape)
+    recording = tape.call("i3", conversation(2), seconds=2)
+    monkeypatch.setattr(verify, "BATCH", 1)
+
+    def store() -> None:
+        assert tape.keeper.run_once().stored == 1
+        links = tables.recording_chain
+        with tape.database.write() as session:
+            if forged:
+                session.execute(update(links).where(links.c.recording == recording).values(sha256="0" * 64))
+
+    while_verifying(monkeypatch, store)
+    found = tape.verified()
+    assert found.files == 3
+    assert [(one.wrong.value, one.recording) for one in found.findings] == [("not_chained", recording)] * forged
+
+
+def test_a_key_replaced_while_verifying_is_no_damage(tape: Tape, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_kept(tape)
+    monkeypatch.setattr(verify, "BATCH", 1)
+
+    def replace() -> None:
+        assert rekey(tape.database, Keyring.read(add_recording_key(tape.settings).recording_keys)) == 2
+
+    while_verifying(monkeypatch, replace)
+    assert wrong(tape) == []
+    assert problems_of(tape) == [(), ()]
+
+
+def test_a_recording_erased_while_verifying_is_neither_found_nor_marked(
+    tape: Tape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_kept(tape)
+    while_verifying(monkeypatch, lambda: erase(tape, "i1-r"))
+    assert wrong(tape) == []
+    assert problems_of(tape) == [(), ()]
+    assert tape.detail("i1-r").view.kept.state is State.ERASED
+
+
+def test_a_file_taken_away_while_verifying_is_found_all_the_same(tape: Tape, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_kept(tape)
+    (path,) = (path for path in tape.sealed() if path.name.startswith("i2-r"))
+    while_verifying(monkeypatch, path.unlink)
+    assert wrong(tape) == [("file_missing", "i2-r")]
+    assert problems_of(tape) == [(), (Problem.DAMAGED,)]
+
+
+def test_only_what_is_kept_can_be_damaged(tape: Tape) -> None:
+    """A player may meet the missing file of one that was erased since it asked for it."""
+    two_kept(tape)
+    erase(tape, "i1-r")
+    with tape.database.write() as session:
+        for recording in ("i1-r", "i2-r"):
+            index.mark_damaged(session, recording)
+    assert problems_of(tape) == [(), (Problem.DAMAGED,)]

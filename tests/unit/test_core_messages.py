@@ -8,7 +8,7 @@ from acd.core import effects as e
 from acd.core import facts as f
 from acd.core import inputs as i
 from acd.core import model as m
-from acd.core.model import Outcome, Party, Phase, Way
+from acd.core.model import SECOND, Outcome, Party, Phase, Way
 from tests.support.led import MESSAGES, PLAN, ROUTE, at_start, centre, kinds, outcome, said
 from tests.support.scene import Scene, key, queue, to
 
@@ -101,6 +101,33 @@ def test_a_message_is_kept_where_no_medium_or_queue_is_for_it() -> None:
     scene.done(i.MediumDefined(MESSAGES))
     item = scene.enter(m.EntryPlan("e", 1, "service", start=to(Way.VOICEMAIL, "gone", prompt="speak")))
     assert scene.phase(item) is Phase.WAITING
+
+
+@pytest.mark.parametrize("prompt", ["leave", ""])
+def test_a_message_left_while_the_recording_is_paused_is_heard(prompt: str) -> None:
+    """His agent paused for a card number and was lost: the pause ends before the message is written."""
+    scene = centre(queue("service", keys=(key("5", Way.VOICEMAIL, prompt=prompt),)), queue("sales"))
+    scene.choose("a", "ready")
+    item = scene.call("service")
+    scene.answer(item)
+    scene.done(i.PauseAsked(item, 1800 * SECOND))
+    scene.choose("a", "meal")
+    scene.done(i.PartyLeft(scene.facts(f.Accepted)[0].offer, hung_up=False))
+    scene.done(i.SeatSignedOut("a"))
+    decision = scene.press(item, "5")
+    if prompt:
+        assert scene.state.items[item].paused, "the words before the tone are still of the call"
+        decision = scene.prompt_over(item)
+    leg = scene.state.items[item].leg
+    assert scene.facts(f.RecordingResumed) == [f.RecordingResumed(item, f"{item}-r", "message")]
+    wanted = (e.PauseRecording, e.StopRecording, e.StartRecording)
+    assert [one for one in decision.effects if isinstance(one, wanted)] == [
+        e.PauseRecording(item, leg, f"{item}-r", False),
+        e.StopRecording(item, leg),
+        e.StartRecording(item, leg, f"{item}-v"),
+    ]
+    assert not scene.state.items[item].paused
+    assert f"pause:{item}" not in scene.state.timers
 
 
 def test_a_message_closed_by_the_system_is_complete() -> None:

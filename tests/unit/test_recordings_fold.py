@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from itertools import pairwise
 
 import pytest
 
@@ -20,8 +21,9 @@ from acd.core.model import (
     WatchMode,
 )
 from acd.core.shapes import Place, Shape
+from recordings.check import Told
 from recordings.fold import HANDLERS, Case, fold, item_of
-from recordings.model import UNOBSERVED, Break, Pause, Recording, RecordingKind, write_list
+from recordings.model import UNOBSERVED, Break, Pause, Recording, RecordingKind, Watch, read_watches, write_list
 from recordings.model import read_breaks as breaks_of
 from recordings.model import read_pauses as pauses_of
 
@@ -95,6 +97,7 @@ def test_a_colleague_is_heard_only_once_he_is_with_the_customer() -> None:
         (WatchMode.JOIN, None, False, ("amy",)),
         (WatchMode.LISTEN, WatchMode.JOIN, True, ("amy", "boss")),
         (WatchMode.LISTEN, WatchMode.WHISPER, True, ("amy",)),
+        (WatchMode.JOIN, WatchMode.LISTEN, True, ("amy", "boss")),
     ],
 )
 def test_a_supervisor_is_heard_when_he_joins(
@@ -104,6 +107,53 @@ def test_a_supervisor_is_heard_when_he_joins(
     facts += [f.WatchAnswered("i1", "boss", "w1")] if answered else []
     facts += [f.WatchChanged("i1", "boss", "w1", changed, begun)] if changed else []
     assert row_of(*facts, ENDED).seats == seats
+
+
+def watched(seat: str, *modes: WatchMode) -> list[f.Fact]:
+    """Rung in the first mode, changed to the others while it rings."""
+    leg = f"w-{seat}"
+    return [
+        f.WatchStarted("i1", seat, leg, modes[0], "amy", 0),
+        *(f.WatchChanged("i1", seat, leg, after, before) for before, after in pairwise(modes)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("modes", "answered", "seats"),
+    [
+        ((WatchMode.LISTEN, WatchMode.JOIN), False, ("amy",)),
+        ((WatchMode.LISTEN, WatchMode.JOIN), True, ("amy", "boss")),
+        ((WatchMode.JOIN, WatchMode.LISTEN), True, ("amy",)),
+        ((WatchMode.JOIN, WatchMode.TAKE_OVER, WatchMode.WHISPER), True, ("amy",)),
+    ],
+)
+def test_what_a_supervisor_chooses_while_his_phone_rings_counts_when_he_answers(
+    modes: tuple[WatchMode, ...], answered: bool, seats: tuple[str, ...]
+) -> None:
+    facts = [ENTERED, ACCEPTED, BEGAN, *watched("boss", *modes)]
+    facts += [f.WatchAnswered("i1", "boss", "w-boss")] if answered else []
+    assert row_of(*facts, ENDED).seats == seats
+
+
+def test_each_of_two_supervisors_who_are_rung_to_join_is_named() -> None:
+    both = [*watched("boss", WatchMode.JOIN), *watched("chief", WatchMode.JOIN)]
+    answers = [f.WatchAnswered("i1", seat, f"w-{seat}") for seat in ("boss", "chief")]
+    assert row_of(ENTERED, ACCEPTED, BEGAN, *both, *answers, ENDED).seats == ("amy", "boss", "chief")
+
+
+def test_a_supervisor_who_left_and_is_rung_again_is_not_there_yet() -> None:
+    first = [*watched("boss", WatchMode.LISTEN), f.WatchAnswered("i1", "boss", "w-boss")]
+    facts = [ENTERED, ACCEPTED, BEGAN, *first, f.WatchEnded("i1", "boss", "w-boss", "left")]
+    case = told(facts)
+    assert case.contact is not None
+    assert case.contact.joining == ()
+    assert row_of(*facts, *watched("boss", WatchMode.LISTEN, WatchMode.JOIN), ENDED).seats == ("amy",)
+
+
+def test_supervisors_are_kept_as_they_are_and_as_they_were_kept_before() -> None:
+    for watches in ((), (Watch("boss", WatchMode.LISTEN, answered=True), Watch("chief", WatchMode.JOIN))):
+        assert read_watches(write_list(watches)) == watches
+    assert read_watches("boss") == (Watch("boss", WatchMode.JOIN),)
 
 
 def test_pauses_have_their_times_and_who_made_them() -> None:
@@ -174,8 +224,23 @@ def test_a_voice_message_has_its_own_row_beside_the_calls() -> None:
     ))  # fmt: skip
     call, message = case.recordings["i1-r"], case.recordings["i1-v"]
     assert (message.kind, message.queue, message.seats, message.task) == ("voicemail", "night", (), "i2")
-    assert (message.started_at, message.ended_at, call.ended_at) == (5 * SECOND, 6 * SECOND, 7 * SECOND)
-    assert call.seats == ("amy",)
+    assert (message.started_at, message.ended_at, call.ended_at) == (5 * SECOND, 6 * SECOND, 5 * SECOND)
+    assert (call.seats, call.outcome, message.outcome) == (("amy",), "answered", "answered")
+
+
+def test_a_call_that_leaves_a_message_is_no_longer_than_its_sound() -> None:
+    """Its recorder stops when that of the message begins, whatever comes after."""
+    case = told((
+        ENTERED, ACCEPTED, BEGAN, f.RecordingPaused("i1", "i1-r", 300 * SECOND),
+        f.VoicemailListened("i1", "i1-v", 0), f.RecordingBegan("i1", "i1-v"), ENDED,
+    ))  # fmt: skip
+    call = case.recordings["i1-r"]
+    assert (call.started_at, call.ended_at, [pause.ended_at for pause in call.pauses]) == (
+        3 * SECOND,
+        5 * SECOND,
+        [5 * SECOND],
+    )
+    assert Told(call.kind, call.started_at, call.ended_at).gap(2 * SECOND) == 0
 
 
 def test_facts_about_what_was_never_begun_change_nothing() -> None:
