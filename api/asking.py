@@ -22,6 +22,8 @@ from directory.service import list_extensions
 from storage.session import Database
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+FIRST_YEAR, LAST_YEAR = 1970, 2200
+"""Hours can be told of these: they look a year ahead, and no clock goes further than the year 9999."""
 
 
 class NotAMoment(ValueError):
@@ -30,7 +32,7 @@ class NotAMoment(ValueError):
 
 def moment_asked(text: str, now: Micros, zone: ZoneInfo) -> Micros:
     """A moment in the organisation's zone: "" is now, "20:05" today, "Sun 20:05" the next such day (today counts),
-    "2026-12-25 20:05" that one. Raises NotAMoment."""
+    "2026-12-25 20:05" that one. Raises NotAMoment, for years before FIRST_YEAR and after LAST_YEAR too."""
     if not text.strip():
         return now
     today = datetime.fromtimestamp(now / SECOND, UTC).astimezone(zone).date()
@@ -41,12 +43,20 @@ def moment_asked(text: str, now: Micros, zone: ZoneInfo) -> Micros:
         if len(words) == 2 and words[0][:3] in DAYS:
             ahead = (DAYS.index(words[0][:3]) - today.weekday()) % 7
             return moment_of(today + timedelta(days=ahead), words[1], zone)
-        whole = datetime.fromisoformat(text.strip())
-        if whole.tzinfo is None:
-            return moment_of(whole.date(), f"{whole:%H:%M}", zone) + whole.second * SECOND
-        return int(whole.timestamp()) * SECOND
-    except (ValueError, OverflowError):
+        return _moment_written(datetime.fromisoformat(text.strip()), zone)
+    except NotAMoment:
+        raise
+    except ValueError:
         raise NotAMoment(f"{text[:40]!r} is no time like 20:05, Sun 20:05 or 2026-12-25T20:05") from None
+
+
+def _moment_written(whole: datetime, zone: ZoneInfo) -> Micros:
+    """A date with its time, in that zone where it names none. Raises NotAMoment."""
+    if not FIRST_YEAR <= whole.year <= LAST_YEAR:
+        raise NotAMoment(f"a time is in the years {FIRST_YEAR} to {LAST_YEAR}, not in {whole.year}")
+    if whole.tzinfo is None:
+        return moment_of(whole.date(), f"{whole:%H:%M}", zone) + whole.second * SECOND
+    return int(whole.timestamp()) * SECOND
 
 
 def number_asked(session: Session, number: str, region: str) -> str:

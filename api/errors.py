@@ -163,6 +163,8 @@ class SizeLimit:
         except ApiError as error:
             await answer(_words(request), error)(scope, receive, send)
             return
+        if body is None:
+            return
         waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
@@ -170,15 +172,19 @@ class SizeLimit:
 
         await self.app(scope, replay, send)
 
-    async def _body(self, request: Request, receive: Receive) -> bytes:
+    async def _body(self, request: Request, receive: Receive) -> bytes | None:
+        """The whole body; None when its sender has gone before its end: half a sound must not be kept as a whole one.
+        Raises ApiError."""
         largest = await self._more(request, self._declared(request), self.largest)
         parts = bytearray()
         while True:
             message = await receive()
+            if message["type"] != "http.request":
+                return None
             parts += message.get("body", b"")
             if len(parts) > largest:
                 largest = await self._more(request, len(parts), largest)
-            if message["type"] != "http.request" or not message.get("more_body", False):
+            if not message.get("more_body", False):
                 return bytes(parts)
 
     def _declared(self, request: Request) -> int:

@@ -94,10 +94,10 @@ def _weekday(week: Sequence[WeekDay], day: int) -> tuple[tuple[Stretch, ...], tu
 @functools.lru_cache(maxsize=64)
 def country_days(country: str, year: int) -> tuple[frozenset[date], frozenset[date]]:
     """(public holidays, weekend days that are worked) of a country in a year. Raises ValueError for a country that
-    python-holidays does not know."""
+    python-holidays does not know, a name of something else in it (a TypeError of its own) included."""
     try:
         found = holidays.country_holidays(country, years=year)
-    except NotImplementedError:
+    except (NotImplementedError, TypeError):
         raise ValueError(f"no holidays are known for {country[:10]!r}") from None
     return frozenset(found), frozenset(found.weekend_workdays)
 

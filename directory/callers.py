@@ -4,11 +4,11 @@ so that erasing the address leaves nothing that points at a number."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -181,27 +181,29 @@ def printable(given: str, length: int) -> str:
 def block(
     session: Session, address: str, *, at: Micros, by: str, via: str, reason: str = "", for_good: bool = False
 ) -> Blacklisted:
-    """Put an address on the blacklist, for 24 hours or for good. An entry that lasts longer is not shortened.
+    """Put the number of an address on the blacklist, for 24 hours or for good, as its one entry. An entry of any
+    spelling of it that lasts longer is not shortened.
 
     Raises DirectoryError no_number for an address that is not kept, or was erased.
     """
     number = number_of(session, address)
     if not number:
         raise DirectoryError("no_number", f"there is no number for address {address[:64]}")
+    spellings = _spellings(session, address)
     forget_expired(session, at)
     until = 0 if for_good else at + AGENT_TERM
-    before = _entry(session, address)
-    if before is not None and (before.until == 0 or (until and before.until > until)):
-        return before
+    for before in _entries(session, spellings):
+        if before.until == 0 or (until and before.until > until):
+            return before
     entry = {"at": at, "until": until, "by": by, "via": via, "reason": printable(reason, REASON_LENGTH)}
+    _take_off(session, tables.blacklist, spellings)
     _put(session, tables.blacklist, address, entry)
     return Blacklisted(address, number, at, until, by, via, printable(reason, REASON_LENGTH))
 
 
 def unblock(session: Session, address: str) -> None:
-    """Take an address off. Raises DirectoryError not_listed."""
-    gone = delete(tables.blacklist).where(tables.blacklist.c.address == address)
-    if session.execute(gone.returning(tables.blacklist.c.address)).scalar() is None:
+    """Take the number of an address off, whatever spelling of it is on. Raises DirectoryError not_listed."""
+    if not _take_off(session, tables.blacklist, _spellings(session, address)):
         raise DirectoryError("not_listed", f"address {address[:64]} is not on the blacklist")
 
 
@@ -229,26 +231,27 @@ def forget_expired(session: Session, at: Micros) -> int:
     return len(session.execute(over).all())
 
 
-def _entry(session: Session, address: str) -> Blacklisted | None:
+def _entries(session: Session, addresses: Collection[str]) -> list[Blacklisted]:
+    """The entries of these addresses, the one that lasts longest first."""
     table = tables.blacklist
-    row = session.execute(select(table).where(table.c.address == address)).mappings().one_or_none()
-    return None if row is None else Blacklisted(number=number_of(session, address), **row)
+    lasting = select(table).where(table.c.address.in_(addresses)).order_by(table.c.until != 0, table.c.until.desc())
+    rows = session.execute(lasting).mappings().all()
+    return [Blacklisted(number=number_of(session, row["address"]), **row) for row in rows]
 
 
 # --- VIP -----------------------------------------------------------------------------------------------------------
 
 
 def set_vip(session: Session, address: str, priority: int, *, at: Micros, by: str) -> None:
-    """Callers of this address stand that many points higher; 0 takes it off. Raises DirectoryError no_number,
-    bad_priority."""
+    """Callers of this address's number stand that many points higher, whatever its other spellings had; 0 takes it
+    off. Raises DirectoryError no_number, bad_priority."""
     if not 0 <= priority <= HIGHEST_PRIORITY:
         raise DirectoryError("bad_priority", f"a priority is 0 to {HIGHEST_PRIORITY} points")
-    if not priority:
-        session.execute(delete(tables.vips).where(tables.vips.c.address == address))
-        return
-    if not number_of(session, address):
+    if priority and not number_of(session, address):
         raise DirectoryError("no_number", f"there is no number for address {address[:64]}")
-    _put(session, tables.vips, address, {"priority": priority, "at": at, "by": by})
+    _take_off(session, tables.vips, _spellings(session, address))
+    if priority:
+        _put(session, tables.vips, address, {"priority": priority, "at": at, "by": by})
 
 
 def vip_priority(session: Session, address: str, e164: str) -> int:
@@ -270,10 +273,31 @@ def _same(address: str, e164: str) -> ColumnElement[bool]:
     return or_(table.id == address, table.e164 == e164) if e164 else table.id == address
 
 
+def _spellings(session: Session, address: str) -> set[str]:
+    """The ids of an address and of whatever else is the same number. Nobody else changes what hangs on them from here
+    to our end, so what is read of them still holds when it is written."""
+    table = tables.addresses.c
+    e164 = session.execute(select(table.e164).where(table.id == address)).scalar() or ""
+    locked = select(table.id).where(_same(address, e164)).order_by(table.id).with_for_update()
+    return {address, *session.scalars(locked)}
+
+
+def _take_off(session: Session, table: Table, addresses: Collection[str]) -> bool:
+    """Whether one of them was in it."""
+    gone = delete(table).where(table.c.address.in_(addresses)).returning(table.c.address)
+    return bool(session.execute(gone).all())
+
+
 def _put(session: Session, table: Table, address: str, values: dict[str, object]) -> None:
-    mine = update(table).where(table.c.address == address).values(**values).returning(table.c.address)
-    if session.execute(mine).scalar() is None:
-        session.execute(insert(table).values(address=address, **values))
+    """The row of this address, a new one or the one that somebody made at the same moment."""
+    given = _INSERT[session.get_bind().dialect.name](table).values(address=address, **values)
+    session.execute(given.on_conflict_do_update(index_elements=[table.c.address], set_=values))
+
+
+_INSERT: dict[str, type[sqlite.Insert] | type[postgresql.Insert]] = {
+    "sqlite": sqlite.Insert,
+    "postgresql": postgresql.Insert,
+}
 
 
 _WITH_NUMBER = _caller_statement(by_number=True)

@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +28,10 @@ from sqlalchemy.orm import Session
 from acd.core.model import SECOND, Micros
 from directory.callers import printable
 from directory.checks import MUSIC
-from directory.model import DirectoryError
+from directory.definitions import read_snapshot
+from directory.model import DirectoryError, Snapshot
+from directory.pool import wait_turn
+from directory.used import music_used, sounds_used
 from storage import tables
 
 RATE = 8000
@@ -240,19 +242,30 @@ def listed(session: Session) -> list[Prompt]:
     return [Prompt(**row) for row in session.execute(select(table).order_by(table.c.name, table.c.id)).mappings()]
 
 
-def remove(session: Session, folder: Path, prompt_id: str, used: Iterable[str]) -> None:
-    """Take a sound away, its file once that is committed. `used`: every prompt that a definition names.
+def remove(session: Session, folder: Path, prompt_id: str) -> None:
+    """Take a sound away, its file once that is committed. Nobody changes the directory from here to our end, so none
+    begins to play it.
 
-    Raises DirectoryError unknown_prompt, prompt_in_use.
+    Raises DirectoryError unknown_prompt; prompt_in_use for one that a definition plays, and for the last one of a music
+    class that a queue plays.
     """
-    found = next((one for one in listed(session) if one.id == prompt_id), None)
+    wait_turn(session)
+    known = listed(session)
+    found = next((one for one in known if one.id == prompt_id), None)
     if found is None:
         raise DirectoryError("unknown_prompt", f"there is no prompt {prompt_id[:40]}")
-    if any(found.plays in names.split("&") for names in used):
+    if _in_use(found, known, read_snapshot(session)):
         raise DirectoryError("prompt_in_use", f"prompt {found.id} is played by the directory: take it out there first")
     session.execute(delete(tables.prompts).where(tables.prompts.c.id == found.id))
     file = file_of(folder, found)
     event.listen(session, "after_commit", lambda _: file.unlink(missing_ok=True), once=True)
+
+
+def _in_use(prompt: Prompt, known: list[Prompt], given: Snapshot) -> bool:
+    if not prompt.music:
+        return prompt.plays in sounds_used(given)
+    last = sum(one.music == prompt.music for one in known) == 1
+    return last and prompt.music in music_used(given)
 
 
 def file_of(folder: Path, prompt: Prompt) -> Path:

@@ -15,10 +15,8 @@ from api.commands.callers import refused
 from api.commands.common import CommandFailed, Context, Exit, seconds
 from api.commands.seats import BY
 from directory import prompts
-from directory.definitions import read_snapshot
 from directory.model import DirectoryError
 from directory.prompts import Prompt
-from directory.used import prompts_used
 
 T = TypeVar("T")
 
@@ -85,10 +83,6 @@ def _keep(context: Context, raw: bytes, name: str, music: str, source: str) -> i
 def remove(context: Context) -> int:
     """Take one away."""
     named = context.args.prompt.removeprefix(f"{prompts.FOLDER}/")
-
-    def work(session: Session, folder: Path) -> None:
-        prompts.remove(session, folder, named, prompts_used(read_snapshot(session)))
-
-    _in_tables(context, work)
+    _in_tables(context, lambda session, folder: prompts.remove(session, folder, named))
     context.say(context.words("done"))
     return Exit.OK

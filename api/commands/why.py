@@ -9,7 +9,7 @@ from typing import Any
 from acd import why
 from acd.core.evolve import evolve
 from acd.core.facts import Offered, Recorded
-from acd.core.model import OfferRule, State
+from acd.core.model import State
 from acd.ports import FactLog
 from acd.replica import recorded
 from acd.why import Decision, ItemVerdict, SeatVerdict
@@ -17,7 +17,6 @@ from api.bootstrap import open_log
 from api.commands.common import CommandFailed, Context, Exit, moment
 
 BATCH = 2000
-ITEM_RULES = (OfferRule.SEAT_FOR_ITEM, OfferRule.LAST_AGENT)
 
 
 def every_fact(log: FactLog) -> Iterator[Recorded]:

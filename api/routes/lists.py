@@ -16,7 +16,7 @@ from api.auth.tokens import Token
 from api.changing import directory_refused
 from api.errors import ApiError
 from api.routes.common import Use, Who
-from api.schemas import Asked, Id, moment
+from api.schemas import Asked, Filter, Id, moment
 from api.services import Services
 from directory import callers
 from directory.callers import Blacklisted, Vip
@@ -31,8 +31,8 @@ class Somebody(Asked):
     """One of: a `number`, an `address` id, or the `call` he is in or was in."""
 
     number: Number = ""
-    address: Annotated[str, StringConstraints(max_length=64)] = ""
-    call: Annotated[str, StringConstraints(max_length=64)] = ""
+    address: Filter = ""
+    call: Filter = ""
 
     @model_validator(mode="after")
     def _one(self) -> Somebody:

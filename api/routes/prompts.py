@@ -17,10 +17,8 @@ from api.routes.common import Use, Who
 from api.schemas import Asked, Id, moment
 from api.services import Services
 from directory import prompts
-from directory.definitions import read_snapshot
 from directory.model import DirectoryError
 from directory.prompts import Prompt
-from directory.used import prompts_used
 
 router = APIRouter(prefix="/prompts", tags=["prompts"])
 Name = Annotated[str, StringConstraints(min_length=1, max_length=prompts.NAME_LENGTH)]
@@ -107,7 +105,6 @@ def remove(prompt: Id, use: Use) -> None:
     """Take it away; refused while a definition plays it."""
     try:
         with use.database.write() as session:
-            used = prompts_used(read_snapshot(session))
-            prompts.remove(session, use.settings.data_dir / PROMPTS, prompt, used)
+            prompts.remove(session, use.settings.data_dir / PROMPTS, prompt)
     except DirectoryError as error:
         raise directory_refused(error) from None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy.orm import Session
 
 from acd.core.model import QueueDef, SeatProfile
-from directory import document, seed, service
+from acd.ports import CallerNumber
+from directory import callers, document, prompts, seed, service
 from directory.definitions import read_snapshot
 from directory.model import DirectoryError
 from directory.pool import next_generation
@@ -44,6 +46,47 @@ def _apply(session: Session) -> object:
     told = document.export(session)
     told["seats"][0].pop("extension")
     return document.apply(session, told, key=bytes(32), region="TW")
+
+
+def test_a_prompt_that_another_change_begins_to_play_is_not_removed(database: Database, tmp_path: Path) -> None:
+    with database.write() as session:
+        seed.seed_demo(session)
+        made = prompts.add(session, tmp_path, prompts.Ready("welcome", "", bytes(1044)), at=1, by="amy")
+
+    def remove() -> str:
+        try:
+            with database.write() as session:
+                prompts.remove(session, tmp_path, made.id)
+        except DirectoryError as error:
+            return error.code
+        return ""
+
+    with ThreadPoolExecutor(1) as other:
+        with database.write() as session:
+            service.put_queue(session, QueueDef("slow", "Slow", greeting=made.plays))
+            second = other.submit(remove)
+            with pytest.raises(TimeoutError):
+                second.result(timeout=0.5)
+        assert second.result(timeout=30) == "prompt_in_use"
+
+
+def test_two_who_block_at_once_make_one_entry_and_the_longer_one_stays(database: Database) -> None:
+    with database.write() as session:
+        caller = callers.keep_address(session, CallerNumber("0912345678", "+886912345678")).id
+
+    def block() -> callers.Blacklisted:
+        with database.write() as session:
+            return callers.block(session, caller, at=1, by="amy", via="api")
+
+    with ThreadPoolExecutor(1) as other:
+        with database.write() as session:
+            longer = callers.block(session, caller, at=1, by="boss", via="api", for_good=True)
+            second = other.submit(block)
+            with pytest.raises(TimeoutError):
+                second.result(timeout=0.5)
+        assert second.result(timeout=30) == longer
+    with database.read() as session:
+        assert callers.blacklisted(session, 1) == [longer]
 
 
 FIRST_OF_ALL: dict[str, Callable[[Session], object]] = {

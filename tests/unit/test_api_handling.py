@@ -461,6 +461,12 @@ async def test_an_agent_blocks_for_a_day_and_only_an_administrator_for_good(api:
     assert (await ask(api, "POST", "/blacklist", {"call": "nothing"}))[0] == 404
 
 
+@pytest.mark.parametrize("field", ["address", "call"])
+@pytest.mark.parametrize(("path", "more"), [("/blacklist", {}), ("/vips", {"priority": 1})])
+async def test_what_no_database_can_look_for_is_refused(api: Api, path: str, more: dict[str, int], field: str) -> None:
+    assert (await ask(api, "POST", path, {field: "\x00", **more}))[1]["error"]["code"] == "bad_request_body"
+
+
 async def test_who_serves_names_seats_and_refusals(api: Api) -> None:
     await api.runtime.submit(i.StatusChosen("amy", Presence.VOICE, "ready"))
     await api.shown()
@@ -475,7 +481,9 @@ async def test_who_serves_names_seats_and_refusals(api: Api) -> None:
         "boss": "not_member",
     }
     assert (await ask(api, "GET", "/who-serves?entry=99"))[0] == 404
-    assert (await ask(api, "GET", "/who-serves?entry=82&at=soon"))[0] == 422
+    for never in ("soon", "9999-12-31T20:05", "0001-01-01T09:00"):
+        status, refused = await ask(api, "GET", f"/who-serves?entry=82&at={never}")
+        assert (status, refused["error"]["code"]) == (422, "bad_time")
 
 
 def _center(queues: int, seats: int) -> tuple[Snapshot, State]:

@@ -12,15 +12,16 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.routing import APIRoute
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.types import Message, Receive, Scope, Send
 
 from acd.core import inputs as i
 from acd.core.reply import Code
 from api.app import UnguardedRoute, refuse_unguarded
 from api.auth.permissions import ENDPOINTS, PREFIX, Permission
-from api.errors import LARGEST_REQUEST, STATUS_OF
+from api.errors import LARGEST_REQUEST, STATUS_OF, SizeLimit
 from api.metrics import LABELS
 from api.routes.extensions import router as extensions
 from api.schemas import micros
@@ -306,6 +307,31 @@ async def test_a_large_body_is_read_from_nobody_who_may_not_send_it(api: Api, pa
         taken = 0
         answer = await api.http.post(PREFIX + path, headers=announced, content=pieces())
         assert (answer.status_code, taken <= len(piece)) == (413 if usual else expected, True)
+
+
+async def test_what_is_cut_off_in_the_middle_reaches_nobody() -> None:
+    """Half an upload must not be taken for a whole one."""
+    messages: list[Message] = [
+        {"type": "http.request", "body": b"RIFF", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    reached, sent = list[Scope](), list[Message]()
+
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        reached.append(scope)
+
+    async def check(_request: Request) -> None:
+        raise AssertionError("nobody asks who sends so little")
+
+    async def receive() -> Message:
+        return messages.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": f"{PREFIX}/prompts", "headers": []}
+    await SizeLimit(app, check)(scope, receive, send)
+    assert (reached, sent, messages) == ([], [], [])
 
 
 async def test_a_body_that_is_no_json_is_not_sent_back(api: Api) -> None:

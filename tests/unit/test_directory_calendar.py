@@ -168,7 +168,13 @@ def test_a_moment_is_read(text: str, expected: str) -> None:
     assert moment_asked(text, at("2026-11-21T20:00:00"), TAIPEI) == at(expected)  # a Saturday
 
 
-@pytest.mark.parametrize("text", ["tomorrow", "25:00", "Sun", "Sun 8", "2026-02-30T10:00", "x" * 500])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("tomorrow", "25:00", "Sun", "Sun 8", "2026-02-30T10:00", "x" * 500),
+        *("9999-12-31T20:05", "0001-01-01T09:00", "0001-01-01T09:00Z", "2201-01-01T00:00", "1969-12-31T23:59"),
+    ],
+)
 def test_what_is_no_moment_is_refused(text: str) -> None:
     with pytest.raises(NotAMoment):
         moment_asked(text, at("2026-11-21T20:00:00"), TAIPEI)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
 
 from acd.core.decide import Core
 from acd.core.inputs import EngineStarted, PhoneChanged, SeatSignedIn, Stamp, StatusChosen
@@ -150,6 +151,48 @@ def test_the_same_number_in_another_spelling_is_blocked_too(database: Database) 
     other = calls.plan(caller=CallerNumber("+886912345678", "+886912345678"))
     assert other.address != address
     assert other.refuse is Outcome.BLACKLISTED
+
+
+def _spellings(session: Session) -> tuple[str, str]:
+    """Two addresses of one number, as two lines write it."""
+    given = (CALLER, CallerNumber("+886912345678", "+886912345678"))
+    one, other = (callers.keep_address(session, caller).id for caller in given)
+    return one, other
+
+
+def test_a_number_is_taken_off_by_whichever_spelling(database: Database) -> None:
+    with database.write() as session:
+        one, other = _spellings(session)
+        short, shorter = (callers.keep_address(session, CallerNumber(raw, "")).id for raw in ("1001", "1002"))
+        stays = callers.block(session, short, at=NOW, by="amy", via="api")
+        callers.block(session, one, at=NOW, by="amy", via="api", for_good=True)
+        session.execute(insert(tables.blacklist).values(address=other, until=0))  # of an older Ringside
+        callers.unblock(session, other)
+        assert callers.blacklisted(session, NOW) == [stays]
+        with pytest.raises(DirectoryError, match="not on the blacklist"):
+            callers.unblock(session, shorter)
+        with pytest.raises(DirectoryError, match="not on the blacklist"):
+            callers.unblock(session, one)
+
+
+def test_a_number_has_one_entry_which_no_other_spelling_shortens(database: Database) -> None:
+    with database.write() as session:
+        one, other = _spellings(session)
+        callers.block(session, one, at=NOW, by="amy", via="api")
+        longer = callers.block(session, other, at=NOW, by="boss", via="api", for_good=True)
+        assert callers.blacklisted(session, NOW) == [longer]
+        assert callers.block(session, one, at=NOW, by="amy", via="api") == longer
+        assert callers.blacklisted(session, NOW) == [longer]
+
+
+def test_the_points_of_a_number_are_the_last_given_by_any_spelling(database: Database) -> None:
+    with database.write() as session:
+        one, other = _spellings(session)
+        callers.set_vip(session, one, 60, at=NOW, by="boss")
+        callers.set_vip(session, other, 5, at=NOW, by="boss")
+        assert [callers.vip_priority(session, address, CALLER.e164) for address in (one, other)] == [5, 5]
+        callers.set_vip(session, one, 0, at=NOW, by="boss")
+        assert list(callers.vips(session)) == []
 
 
 def test_erasing_the_address_leaves_nothing_of_the_number(database: Database) -> None:

@@ -11,14 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from acd.core.model import SECOND
+from acd.core.model import SECOND, QueueDef
 from directory import prompts
-from directory.definitions import read_snapshot
 from directory.model import DirectoryError, EntryPoint
 from directory.prompts import RATE, converted, resampled
 from directory.seed import seed_demo
-from directory.service import put_entry_point
-from directory.used import prompts_used
+from directory.service import put_entry_point, put_queue
 from storage import tables
 from storage.session import Database
 
@@ -128,15 +126,45 @@ def test_a_prompt_is_placed_where_asterisk_looks_and_goes_when_nothing_plays_it(
         assert prompts.place(session, folder, sounds) == 0
     assert (sounds / f"{made.id}.wav").read_bytes() == (folder / f"{made.id}.wav").read_bytes()
     with pytest.raises(DirectoryError) as used, database.write() as session:
-        prompts.remove(session, folder, made.id, prompts_used(read_snapshot(session)))
+        prompts.remove(session, folder, made.id)
     assert used.value.code == "prompt_in_use"
     with database.write() as session:
         put_entry_point(session, EntryPoint("84", "八四", "sales"))
-        prompts.remove(session, folder, made.id, prompts_used(read_snapshot(session)))
+        prompts.remove(session, folder, made.id)
         prompts.place(session, folder, sounds)
     assert list(sounds.glob("*.wav")) == []
     with pytest.raises(DirectoryError), database.write() as session:
-        prompts.remove(session, folder, made.id, ())
+        prompts.remove(session, folder, made.id)
+
+
+def _remove(database: Database, folder: Path, prompt: str) -> str:
+    """The code of the refusal, "" without one."""
+    try:
+        with database.write() as session:
+            prompts.remove(session, folder, prompt)
+    except DirectoryError as error:
+        return error.code
+    return ""
+
+
+def test_a_prompt_is_in_use_however_its_name_is_written(database: Database, tmp_path: Path) -> None:
+    with database.write() as session:
+        made = prompts.add(session, tmp_path, prompts.ready(sound(), "welcome"), at=1, by="amy")
+        put_entry_point(session, EntryPoint("84", "八四", "sales", greeting=f"beep&sound:{made.plays}"))
+    assert _remove(database, tmp_path, made.id) == "prompt_in_use"
+
+
+def test_the_last_sound_of_a_music_class_stays_while_a_queue_plays_it(database: Database, tmp_path: Path) -> None:
+    with database.write() as session:
+        one, other = (
+            prompts.add(session, tmp_path, prompts.ready(sound(), name, "jazz"), at=1, by="amy") for name in "ab"
+        )
+        put_queue(session, QueueDef("slow", "Slow", music="jazz"))
+    assert _remove(database, tmp_path, one.id) == ""
+    assert _remove(database, tmp_path, other.id) == "prompt_in_use"
+    with database.write() as session:
+        put_queue(session, QueueDef("slow", "Slow"))
+    assert _remove(database, tmp_path, other.id) == ""
 
 
 @pytest.mark.parametrize(("text", "language"), [("您好,歡迎來電", "zh"), ("-f /etc/passwd; ls", "en")])
@@ -204,10 +232,10 @@ def test_a_removal_that_is_not_committed_keeps_the_file(database: Database, tmp_
         made = prompts.add(session, tmp_path, prompts.ready(sound(), "x"), at=1, by="t")
     file = prompts.file_of(tmp_path, made)
     with database.write() as session:
-        prompts.remove(session, tmp_path, made.id, ())
+        prompts.remove(session, tmp_path, made.id)
         session.rollback()
     assert file.exists()
     with database.write() as session:
-        prompts.remove(session, tmp_path, made.id, ())
+        prompts.remove(session, tmp_path, made.id)
         assert file.exists()
     assert not file.exists()
