@@ -24,7 +24,8 @@ REMOVABLE: Mapping[str, Table] = {
     "dial class": tables.dial_classes,
     "entry point": tables.entry_points,
 }
-"""What can be taken out of use by its id, and come again later. Queues and seats are archived for good."""
+"""What can be taken out of use by its id, and come again later. Seats are archived for good; a queue comes again by a
+document alone, with what was told of it before."""
 LONGEST_PASSWORD = 80
 
 
@@ -84,10 +85,13 @@ def take_out(session: Session, table: Table, kind: str, thing: str) -> None:
 
 
 def remove_skill(session: Session, skill: str) -> None:
-    """Forget a skill nobody has. The directory is not checked yet."""
-    has = select(tables.person_skills.c.person_id).where(tables.person_skills.c.skill_id == skill).limit(1)
-    if session.execute(has).scalar() is not None:
-        raise DirectoryError("skill_in_use", f"skill {skill} belongs to a seat")
+    """Forget a skill nobody has who is still here. The directory is not checked yet."""
+    have, people = tables.person_skills, tables.people.c
+    has = select(have.c.person_id).join(tables.people, people.id == have.c.person_id)
+    holder = session.execute(has.where(have.c.skill_id == skill, people.archived.is_(False)).limit(1)).scalar()
+    if holder is not None:
+        raise DirectoryError("skill_in_use", f"skill {skill} belongs to seat {holder}")
+    session.execute(delete(have).where(have.c.skill_id == skill))
     session.execute(delete(tables.skills).where(tables.skills.c.id == skill))
 
 

@@ -9,6 +9,7 @@ from datetime import date
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from acd.core.model import Destination, Menu, MenuOption, Outcome, Presence, QueueDef, SkillLevel, Way
+from directory.bounds import number_problems
 from directory.calendar import country_days, minutes_of
 from directory.dial_rules import CALLBACK, FORWARD
 from directory.line_checks import LINE_CHECKS
@@ -19,7 +20,6 @@ KEYS = "0123456789*#"
 PROMPT = re.compile(r"[A-Za-z0-9_./:&;,=+*-]{1,400}")
 """Names of sounds, several joined by &; what cti plays of them is its own rule."""
 MUSIC = re.compile(r"[A-Za-z0-9_-]{1,40}")
-LONGEST_WAIT = 24 * 3600 * 1_000_000
 OWN_QUEUE = frozenset({Way.VOICEMAIL, Way.CALLBACK})
 
 
@@ -59,8 +59,6 @@ def _skill_problems(who: str, needs: Sequence[SkillLevel], given: Snapshot) -> I
     for need in needs:
         if need.skill not in given.skills:
             yield Problem("unknown_skill", f"{who} names skill {need.skill}, which does not exist")
-        if need.level < 1:
-            yield Problem("bad_level", f"{who}: the level of skill {need.skill} must be 1 or more")
 
 
 # --- queues --------------------------------------------------------------------------------------------------------
@@ -71,7 +69,7 @@ def _queue_problems(given: Snapshot) -> Iterator[Problem]:
         yield from _skill_problems(f"queue {queue.id}", queue.needs, given)
         for ring in queue.rings:
             yield from _skill_problems(f"queue {queue.id}, relaxed", ring.needs, given)
-        yield from _queue_times(queue)
+        yield from _queue_waits(queue)
         yield from _queue_sounds(queue)
         yield from _key_problems(f"queue {queue.id}", queue.keys)
         for what, destination in of_queue(queue):
@@ -82,18 +80,12 @@ def _queue_problems(given: Snapshot) -> Iterator[Problem]:
             yield Problem("unknown_queue", f"queue {retired.queue} moves to {retired.move_to}, which does not exist")
 
 
-def _queue_times(queue: QueueDef) -> Iterator[Problem]:
-    if queue.ring_time <= 0 or queue.sl_threshold <= 0:
-        yield Problem("bad_time", f"queue {queue.id}: ring time and service level threshold must be above 0")
+def _queue_waits(queue: QueueDef) -> Iterator[Problem]:
     afters = [ring.after for ring in queue.rings]
-    if afters != sorted(afters) or any(after <= 0 for after in afters):
+    if afters != sorted(afters):
         yield Problem("bad_time", f"queue {queue.id}: the rings of relaxation must come one after another")
-    if not 0 <= queue.max_wait <= LONGEST_WAIT or queue.max_length < 0:
-        yield Problem("bad_time", f"queue {queue.id}: a maximum wait is 0 to 24 hours, a maximum length 0 or more")
     if (queue.max_wait or queue.max_length) and queue.overflow is None:
         yield Problem("no_overflow", f"queue {queue.id} has a maximum and no overflow: say where callers go then")
-    if queue.speech is not None and (queue.speech.first <= 0 or queue.speech.every <= 0):
-        yield Problem("bad_time", f"queue {queue.id}: announcements come after and every more than 0 seconds")
 
 
 def _queue_sounds(queue: QueueDef) -> Iterator[Problem]:
@@ -239,7 +231,7 @@ def _wrong_hours(hours: Hours) -> Iterator[str]:
         if hours.holidays:
             country_days(hours.holidays, 2026)
         for special in hours.special:
-            date.fromisoformat(special.date)
+            _check_date(special.date)
     except (ZoneInfoNotFoundError, ValueError) as error:
         yield str(error)
     if any(not 0 <= day.day <= 6 for day in hours.week) or not -1 <= hours.make_up_day <= 6:
@@ -251,6 +243,12 @@ def _wrong_hours(hours: Hours) -> Iterator[str]:
     of_days = [part for times in hours.week for part in (times.open, times.breaks)]
     for stretches in (*of_days, *(part for times in hours.special for part in (times.open, times.breaks))):
         yield from _wrong_stretches(stretches)
+
+
+def _check_date(text: str) -> None:
+    """Raises ValueError for another spelling than the one that dates are compared in, such as 20261225."""
+    if date.fromisoformat(text).isoformat() != text:
+        raise ValueError(f"{text[:20]!r} is not a date like 2026-12-25")
 
 
 def _wrong_stretches(stretches: Sequence[Stretch]) -> Iterator[str]:
@@ -272,6 +270,8 @@ def _status_problems(given: Snapshot) -> Iterator[Problem]:
         first = [status.id for status in offered if status.after_login]
         if offered and len(first) != 1:
             yield Problem("status_after_login", f"exactly one {presence} status must hold after log-in, not {first}")
+    for retired in (status.id for status in given.statuses if status.retired):
+        yield Problem("bad_document", f"status {retired} is in use: leave it out of the document to retire it")
 
 
 def _medium_problems(given: Snapshot) -> Iterator[Problem]:
@@ -285,6 +285,7 @@ def _medium_problems(given: Snapshot) -> Iterator[Problem]:
 
 
 CHECKS: tuple[Callable[[Snapshot], Iterator[Problem]], ...] = (
+    number_problems,
     _medium_problems,
     _status_problems,
     _hours_problems,

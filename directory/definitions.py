@@ -82,6 +82,7 @@ def inputs(given: Snapshot, before: Snapshot | None = None) -> list[Input]:
     extension before another takes it, and so do those who changed theirs since `before`. Last ConfigurationApplied."""
     ordered: list[Input] = [PolicySet(given.policy)]
     ordered += [MediumDefined(medium) for medium in given.media]
+    ordered += [StatusDefined(replace(status, retired=True)) for status in given.retired_statuses]
     ordered += [StatusDefined(status) for status in given.statuses]
     ordered += [TrunkDefined(TrunkDef(trunk.id, trunk.cap)) for trunk in given.trunks]
     ordered += [QueueDefined(settled_queue(given, queue)) for queue in given.queues]
@@ -129,6 +130,7 @@ def read_snapshot(session: Session) -> Snapshot:
         outbound_record=state["outbound_record"],
         media=_defined(session, tables.media, MediumDef),
         statuses=_defined(session, tables.statuses, StatusDef),
+        retired_statuses=_defined(session, tables.statuses, StatusDef, archived=True),
         skills=tuple(session.scalars(select(tables.skills.c.id).order_by(tables.skills.c.id))),
         hours=_defined(session, tables.hours, Hours),
         queues=_defined(session, tables.queues, QueueDef),
@@ -152,8 +154,8 @@ def _gone(session: Session, table: Table) -> tuple[str, ...]:
     return tuple(session.scalars(select(table.c.id).where(table.c.archived.is_(True)).order_by(table.c.id)))
 
 
-def _defined(session: Session, table: Table, kind: type[T]) -> tuple[T, ...]:
-    chosen = select(table.c.definition).where(table.c.archived.is_(False)).order_by(table.c.position, table.c.id)
+def _defined(session: Session, table: Table, kind: type[T], *, archived: bool = False) -> tuple[T, ...]:
+    chosen = select(table.c.definition).where(table.c.archived.is_(archived)).order_by(table.c.position, table.c.id)
     return tuple(read(kind, json.loads(body)) for body in session.scalars(chosen))
 
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from acd.core.codec import dump, plain, read
+from acd.core.codec import dump, plain, read, storable
 from acd.core.model import SECOND, MediumDef, Menu, Policy, QueueDef, SeatProfile, StatusDef, Way
 from directory import changes, pool, service
 from directory.callers import number_of
@@ -55,6 +55,9 @@ KINDS: Mapping[str, tuple[Table, type[Any]]] = {
 """The sections that are definitions, in the order in which they are put: numbers outside need lines and classes."""
 SECTIONS = ("policy", "outbound_record", "skills", *KINDS, "extensions", "seats")
 MOST = 20_000
+DEEPEST = 20
+LARGEST = 2_000_000_000
+"""What an integer of every database holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +160,7 @@ def apply(
     """
     if not isinstance(document, dict):
         raise DirectoryError("bad_document", "a document is an object of sections")
+    _refuse_unstorable(document)
     if unknown := sorted(set(map(str, document)) - set(SECTIONS)):
         raise DirectoryError("bad_document", f"no section is called {unknown[0][:40]}; there are {', '.join(SECTIONS)}")
     pool.wait_turn(session)
@@ -167,6 +171,23 @@ def apply(
     if differences:
         service.changed(session)
     return differences
+
+
+def _refuse_unstorable(document: Json) -> None:
+    """Raises DirectoryError bad_document for what no table could hold: before anything is read from it or echoed."""
+    waiting: list[tuple[object, int]] = [(document, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > DEEPEST:
+            raise DirectoryError("bad_document", f"nothing lies deeper than {DEEPEST} levels")
+        if isinstance(value, int | float) and not -LARGEST <= value <= LARGEST:
+            raise DirectoryError("bad_document", f"no number is larger than {LARGEST}")
+        if isinstance(value, dict):
+            value = [*value, *value.values()]
+        if isinstance(value, list):
+            waiting += ((part, depth + 1) for part in value)
+    if not storable(document):
+        raise DirectoryError("bad_document", "texts are valid Unicode without NUL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +203,7 @@ class _Taken:
     def take(self) -> Iterator[Change]:
         """Write every section; the passwords that were given."""
         self._organisation()
-        self._skills()
+        known = self._skills()
         for section, (table, kind) in KINDS.items():
             if section in self.document:
                 yield from self._definitions(section, table, kind)
@@ -190,6 +211,8 @@ class _Taken:
             self._extensions()
         if "seats" in self.document:
             self._seats()
+        for skill in sorted(known):  # when nobody of this document has it any more
+            changes.remove_skill(self.session, skill)
 
     def _organisation(self) -> None:
         if "policy" in self.document:
@@ -201,15 +224,14 @@ class _Taken:
                 raise DirectoryError("bad_document", "outbound_record is true or false")
             self.session.execute(update(tables.directory_state).values(outbound_record=on))
 
-    def _skills(self) -> None:
+    def _skills(self) -> set[str]:
+        """Put those of the document; gives those that it leaves out."""
         if "skills" not in self.document:
-            return
+            return set()
         wanted = self.document["skills"]
         if not isinstance(wanted, dict) or not all(isinstance(name, str) for name in wanted.values()):
             raise DirectoryError("bad_document", "skills are an object of id and name")
         known = set(self.session.scalars(select(tables.skills.c.id)))
-        for skill in sorted(known - wanted.keys()):
-            changes.remove_skill(self.session, skill)
         for skill, name in wanted.items():
             service.check_id(skill)
             if skill in known:
@@ -217,6 +239,7 @@ class _Taken:
                 self.session.execute(of_skill.values(name=name[:200]))
             else:
                 self.session.execute(insert(tables.skills).values(id=skill, name=name[:200]))
+        return known - wanted.keys()
 
     def _definitions(self, section: str, table: Table, kind: type[Definition]) -> Iterator[Change]:
         rows = self._rows(section)
@@ -249,15 +272,23 @@ class _Taken:
         for gone in sorted(known.keys() - wanted.keys()):
             self._given_up(known[gone])
             self.session.execute(delete(tables.extensions).where(tables.extensions.c.number == gone))
+        self._free_short_codes(wanted, known)
         for number, row in wanted.items():
             kind, short = str(row.get("kind", "softphone")), str(row.get("short_code", ""))
-            if unknown := row.keys() - {"number", "kind", "short_code"}:
-                raise DirectoryError("bad_document", f"extension {number[:20]} has no {sorted(unknown)[0][:40]}")
             if number not in known:
                 service.add_extension(self.session, number, kind, licences=self.licences)
             else:
                 service.keep_kind(self.session, number, kind)
             service.keep_short_code(self.session, number, short)
+
+    def _free_short_codes(self, wanted: Mapping[str, Json], known: Mapping[str, pool.Extension]) -> None:
+        """Those that change, so that two extensions may swap theirs."""
+        for number, row in wanted.items():
+            if unknown := row.keys() - {"number", "kind", "short_code"}:
+                raise DirectoryError("bad_document", f"extension {number[:20]} has no {sorted(unknown)[0][:40]}")
+        freed = [n for n, row in wanted.items() if n in known and known[n].short_code != str(row.get("short_code", ""))]
+        of_freed = update(tables.extensions).where(tables.extensions.c.number.in_(freed))
+        self.session.execute(of_freed.values(short_code=""))
 
     def _given_up(self, extension: pool.Extension) -> None:
         """Raises DirectoryError extension_taken unless the seats of this document let it go."""

@@ -236,6 +236,7 @@ class Snapshot:
     outbound_record: bool = True  # V2
     media: tuple[MediumDef, ...] = ()
     statuses: tuple[StatusDef, ...] = ()
+    retired_statuses: tuple[StatusDef, ...] = ()
     skills: tuple[str, ...] = ()
     hours: tuple[Hours, ...] = ()
     queues: tuple[QueueDef, ...] = ()

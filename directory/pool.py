@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from acd.core.codec import dump
@@ -33,14 +33,31 @@ class Extension:
     short_code: str = ""
 
 
-def list_extensions(session: Session) -> list[Extension]:
-    """The pool, by number."""
+def list_extensions(session: Session, *where: ColumnElement[bool]) -> list[Extension]:
+    """The pool, by number; those of it that fulfil all conditions."""
     columns = tables.extensions.c
     found = select(columns.number, columns.kind, columns.person_id, columns.generation, columns.short_code)
-    rows = session.execute(found.order_by(columns.number))
+    rows = session.execute(found.where(*where).order_by(columns.number))
     return [
         Extension(number, kind, person or "", generation, short) for number, kind, person, generation, short in rows
     ]
+
+
+def extension(session: Session, number: str) -> Extension | None:
+    """One of the pool."""
+    return next(iter(list_extensions(session, tables.extensions.c.number == number)), None)
+
+
+def extensions_of(session: Session, seat: str) -> list[Extension]:
+    """What a seat has."""
+    return list_extensions(session, tables.extensions.c.person_id == seat)
+
+
+def meaning(session: Session, dialled: str, besides: str = "") -> Extension | None:
+    """The extension that these digits reach, as its number or its short code; `besides` this one."""
+    columns = tables.extensions.c
+    reached = or_(columns.number == dialled, columns.short_code == dialled)
+    return next(iter(list_extensions(session, reached, columns.number != besides)), None)
 
 
 def check_kind(kind: str) -> None:

@@ -19,8 +19,11 @@ from directory.pool import (
     check_kind,
     clashes,
     ensure_state,
+    extension,
+    extensions_of,
     free,
     list_extensions,
+    meaning,
     next_generation,
     refuse_clash,
     wait_turn,
@@ -219,8 +222,11 @@ def add_extension(session: Session, number: str, kind: str, *, licences: int) ->
         raise DirectoryError("bad_extension", f"{number[:20]!r} is not a number of 2 to 10 digits")
     check_kind(kind)
     generation = next_generation(session)  # takes the lock, so that two who add at once are counted one by one
-    if _extension(session, number) is not None:
+    holder = meaning(session, number)
+    if holder is not None and holder.number == number:
         raise DirectoryError("extension_exists", f"extension {number} is in the pool already")
+    if holder is not None:
+        raise DirectoryError("short_code_taken", f"{number} is the short code of extension {holder.number}")
     pool = session.execute(select(func.count()).select_from(tables.extensions)).scalar_one()
     if licences and pool >= licences:
         raise DirectoryError(
@@ -257,10 +263,9 @@ def keep_short_code(session: Session, number: str, short_code: str) -> None:
     wait_turn(session)
     if len(short_code) > 8 or not SHORT_CODE.issuperset(short_code):
         raise DirectoryError("bad_extension", f"short code {short_code[:20]!r}: 1 to 8 digits, * and #")
-    pool = list_extensions(session)
-    if number not in {one.number for one in pool}:
+    if extension(session, number) is None:
         raise _no_extension(number)
-    if short_code and any(short_code in (one.number, one.short_code) for one in pool if one.number != number):
+    if short_code and meaning(session, short_code, besides=number) is not None:
         raise DirectoryError("short_code_taken", f"{short_code} is another extension's number or short code")
     extensions = tables.extensions
     session.execute(update(extensions).where(extensions.c.number == number).values(short_code=short_code))
@@ -297,10 +302,9 @@ def move_extension(session: Session, number: str, seat: str) -> int:
 
 def _no_softphone(session: Session, number: str, seat: str) -> None:
     """V5: an employee with a hardphone is not bound to a softphone seat."""
-    pool = list_extensions(session)
-    desk = any(one.number == number and one.kind == DESK for one in pool)
-    soft = next((one.number for one in pool if one.person == seat and one.kind != DESK), "")
-    if desk and soft:
+    given = extension(session, number)
+    soft = next((one.number for one in extensions_of(session, seat) if one.kind != DESK), "")
+    if given is not None and given.kind == DESK and soft:
         raise DirectoryError(
             "softphone_bound", f"seat {seat} has softphone {soft}: release it before a desk phone is given"
         )
@@ -345,7 +349,7 @@ def renew_password(session: Session, number: str) -> int:
 def _extension(session: Session, number: str) -> Extension | None:
     """As it is and stays until our end."""
     wait_turn(session)
-    return next((one for one in list_extensions(session) if one.number == number), None)
+    return extension(session, number)
 
 
 def _give(session: Session, number: str, seat: str) -> None:
@@ -366,9 +370,8 @@ def _give(session: Session, number: str, seat: str) -> None:
 
 
 def _release_of(session: Session, seat: str) -> None:
-    for one in list_extensions(session):
-        if one.person == seat:
-            free(session, one)
+    for one in extensions_of(session, seat):
+        free(session, one)
 
 
 def _no_extension(number: str) -> DirectoryError:

@@ -198,7 +198,8 @@ class MediumDef:
 
 @dataclass(frozen=True, slots=True)
 class StatusDef:
-    """A status an agent may choose, with its four flags (decided 2). `limit` is the time allowed in it, 0 = none."""
+    """A status an agent may choose, with its four flags (decided 2). `limit` is the time allowed in it, 0 = none.
+    Nobody comes into a `retired` one any more; who is in it stays until he chooses another."""
 
     id: str
     presence: Presence
@@ -210,6 +211,7 @@ class StatusDef:
     limit: Micros = 0
     productive: bool = False
     after_login: bool = False
+    retired: bool = False
 
 
 @dataclass(frozen=True, slots=True)

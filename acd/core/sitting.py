@@ -44,7 +44,7 @@ def seat_signed_in(core: Core, given: i.SeatSignedIn) -> Reply:
 
 
 def _status_after_login(state: State, presence: Presence) -> str:
-    of_presence = [status for status in state.statuses.values() if status.presence is presence]
+    of_presence = [one for one in state.statuses.values() if one.presence is presence and not one.retired]
     chosen = [status for status in of_presence if status.after_login]
     quiet = [status for status in of_presence if not status.auto_offer]
     return next((status.id for status in (*chosen, *quiet)), "")
@@ -157,7 +157,7 @@ def status_chosen(core: Core, given: i.StatusChosen) -> Reply:
     status = core.state.statuses.get(given.status)
     if seat is None:
         return _unknown(core, given.seat)
-    if status is None or status.presence is not given.presence:
+    if status is None or status.presence is not given.presence or status.retired:
         return core.refuse(Code.UNKNOWN_STATUS, f"there is no {given.presence} status {given.status}")
     if not seat.signed_in_at:
         return core.refuse(Code.SIGNED_OUT, "sign in first")

@@ -7,6 +7,7 @@ are about what lives; some name what is over or never was, since late and unknow
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from acd.core import inputs as i
 from acd.core import model as m
@@ -50,7 +51,11 @@ STATUSES = (
     _status("t_ready", TEXT, True, True, True, True, first=True),
     _status("t_away", TEXT, False, True, True, True),
 )
-STATUS_VARIANTS = (*STATUSES, _status("meal", VOICE, True, False, False, False))
+STATUS_VARIANTS = (
+    *STATUSES,
+    _status("meal", VOICE, True, False, False, False),
+    replace(_status("meal", VOICE, True, True, True, True), retired=True),
+)
 STATUS_IDS = {VOICE: ("ready", "not_ready", "meal"), TEXT: ("t_ready", "t_away")}
 WRAP_UPS = (
     None,

@@ -241,6 +241,10 @@ def test_a_refused_change_leaves_the_revision(demo: Database) -> None:
             lambda s: changes.put_hours(s, Hours("h", "H", week=(WeekDay(0, (Stretch("18:00", "09:00"),)),))),
         ),
         ("bad_hours", lambda s: changes.put_hours(s, Hours("h", "H", special=(SpecialDay("2026-02-30"),)))),
+        ("bad_hours", lambda s: changes.put_hours(s, Hours("h", "H", special=(SpecialDay("20261225"),)))),
+        ("bad_hours", lambda s: changes.put_hours(s, Hours("h", "H", special=(SpecialDay("2026-W52-5"),)))),
+        ("bad_hours", lambda s: changes.put_hours(s, Hours("h", "H", holidays="utils"))),
+        ("bad_hours", lambda s: changes.put_hours(s, Hours("h", "H", holidays="list_supported_countries"))),
         ("bad_trunk", lambda s: changes.put_trunk(s, Trunk("t", "T", "host;exec"), bytes(32))),
         ("bad_trunk", lambda s: changes.put_trunk(s, Trunk("t", "T", "192.0.2.1", codecs=("lpc",)), bytes(32))),
         ("bad_password", lambda s: changes.put_trunk(s, Trunk("t", "T", "192.0.2.1"), bytes(32), "a b")),
@@ -259,6 +263,7 @@ def test_a_refused_change_leaves_the_revision(demo: Database) -> None:
         ("bad_time", lambda s: service.put_queue(s, QueueDef("q", "佇列", ring_time=0))),
         ("bad_time", lambda s: service.put_queue(s, QueueDef("q", "佇列", rings=(Ring(2, ()), Ring(1, ()))))),
         ("bad_level", lambda s: service.put_queue(s, QueueDef("q", "佇列", needs=(SkillLevel("vip", 0),)))),
+        ("bad_priority", lambda s: service.put_entry_point(s, replace(_leading_to(None), priority=9_999_999_999))),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_code(demo: Database, code: str, change: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 
 import pytest
 
-from acd.core.model import SECOND, Way
+from acd.core.decide import Core
+from acd.core.inputs import PhoneChanged, SeatSignedIn, Stamp, StatusChosen
+from acd.core.model import SECOND, Presence, State, Way
+from acd.core.reply import Code, Done, Refused
 from directory import changes, document, pool
-from directory.definitions import DirectoryError, read_revision, read_snapshot
+from directory.definitions import DirectoryConfiguration, DirectoryError, read_revision, read_snapshot
 from directory.model import OutboundCode, Trunk
 from directory.seed import seed_demo
 from storage import tables
@@ -122,13 +126,21 @@ def test_a_section_that_is_not_there_stays(database: Database) -> None:
         ("extension_taken", lambda told: told["seats"][0].update(extension="8002")),
         ("unknown_extension", lambda told: told["seats"][0].update(extension="9999")),
         ("bad_extension", lambda told: told["extensions"].append({"number": "9;x"})),
+        ("short_code_taken", lambda told: told["extensions"][1].update(short_code="8001")),
+        ("bad_document", lambda told: told["statuses"][0].update(retired=True)),
+        ("bad_document", lambda told: told["queues"][0].update(name="\ud800")),
+        ("bad_document", lambda told: told.update({"\ud800": []})),
+        ("bad_document", lambda told: told["queues"][0].update(name="a\0b")),
+        ("bad_document", lambda told: told["seats"][0].update(total_limit=10**20)),
+        ("bad_document", lambda told: told["queues"][0].update(ring_time=1e300)),
+        ("bad_document", lambda told: told["menus"].append(_nested(5000))),
     ],
 )
 def test_a_document_that_cannot_be_changes_nothing(
     database: Database, code: str, spoil: Callable[[dict[str, Any]], None]
 ) -> None:
     before = export(database)
-    told = json.loads(json.dumps(before))
+    told = export(database)
     spoil(told)
     with pytest.raises(DirectoryError) as refused:
         apply(database, told)
@@ -139,6 +151,13 @@ def test_a_document_that_cannot_be_changes_nothing(
 def test_what_a_row_lacks_is_told_by_its_name(database: Database) -> None:
     with pytest.raises(DirectoryError, match=r"trunks\[0\]: Trunk lacks address, name"):
         apply(database, {"trunks": [{"id": "city"}]})
+
+
+def _nested(levels: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"id": "deep"}
+    for _ in range(levels):
+        found = {"id": "deep", "in": [found]}
+    return found
 
 
 def _outside(told: dict[str, Any], number: str) -> None:
@@ -181,3 +200,84 @@ def test_a_document_ends_the_passwords_of_those_whose_holder_changes_and_of_no_o
     apply(database, again | {"extensions": [row for row in again["extensions"] if row["number"] != "8003"]})
     apply(database, again)
     assert generations()["8003"] > max(*before.values(), *after.values()), "what is deleted and comes again is new"
+
+
+def test_a_status_that_a_document_leaves_out_is_nobodys_any_more(database: Database) -> None:
+    """Its seats stay in it until they choose; nobody comes into it, at log-in least of all."""
+    core, configuration = Core(State()), DirectoryConfiguration(database)
+
+    def take() -> None:
+        for one in configuration.definitions():
+            assert isinstance(core.decide(one, Stamp(1, "system", "engine")).reply, Done)
+
+    take()
+    told = export(database)
+    old = next(row for row in told["statuses"] if row.get("after_login") and row["presence"] == "voice")
+    told["statuses"] = [row for row in told["statuses"] if row is not old] + [dict(old, id="recess")]
+    apply(database, told)
+    take()
+    for given in (SeatSignedIn("agent-8001"), PhoneChanged("agent-8001", True)):
+        assert isinstance(core.decide(given, Stamp(2, "agent-8001", "desk")).reply, Done)
+    assert core.state.seats["agent-8001"].voice.status == "recess"
+    refused = core.decide(StatusChosen("agent-8001", Presence.VOICE, old["id"]), Stamp(3, "agent-8001", "desk")).reply
+    assert isinstance(refused, Refused)
+    assert refused.code == Code.UNKNOWN_STATUS
+    apply(database, {"statuses": [*told["statuses"], {**old, "after_login": False}]})
+    take()
+    chosen = core.decide(StatusChosen("agent-8001", Presence.VOICE, old["id"]), Stamp(4, "agent-8001", "desk")).reply
+    assert isinstance(chosen, Done)
+
+
+def test_a_skill_goes_with_the_document_in_which_its_last_holder_loses_it_or_leaves(database: Database) -> None:
+    told = export(database)
+    told["skills"] |= {"a": "a", "b": "b"}
+    first, second = told["seats"][0], told["seats"][1]
+    first["skills"] = [*first.get("skills", ()), {"skill": "a"}]
+    second["skills"] = [*second.get("skills", ()), {"skill": "b"}]
+    apply(database, told)
+    before = export(database)
+    del told["skills"]["a"], told["skills"]["b"]
+    with pytest.raises(DirectoryError) as refused:
+        apply(database, told)
+    assert refused.value.code == "skill_in_use"
+    assert export(database) == before
+    first["skills"] = [has for has in first["skills"] if has["skill"] != "a"]
+    told["seats"] = [row for row in told["seats"] if row is not second]
+    apply(database, told)
+    assert export(database)["skills"] == told["skills"]
+
+
+def test_short_codes_are_swapped_by_one_document(database: Database) -> None:
+    told = export(database)
+    one, other = told["extensions"][0], told["extensions"][1]
+    one["short_code"], other["short_code"] = "11", "12"
+    apply(database, told)
+    one["short_code"], other["short_code"] = "12", "11"
+    assert {change.what for change in apply(database, told)} == {"changed"}
+    assert export(database)["extensions"][:2] == [one, other]
+
+
+def test_a_large_directory_costs_in_proportion(database: Database) -> None:
+    """Callers that nobody knows yet wait for the same lock, 5 s at most."""
+    told = export(database)
+
+    def cost(seats: int) -> int:
+        """Thousands of the database's own steps."""
+        numbers = [str(20_000 + k) for k in range(seats)]
+        more = [{"id": f"s-{number}", "name": "x", "extension": number} for number in numbers]
+        given = {
+            "extensions": [*told["extensions"], *({"number": number} for number in numbers)],
+            "seats": [*told["seats"], *more],
+        }
+        apply(database, given)
+        steps = itertools.count()
+        with database.write() as session:
+            driver = session.connection().connection.driver_connection
+            assert driver is not None
+            driver.set_progress_handler(lambda: next(steps) < 0, 1000)
+            assert document.apply(session, given, key=KEY, region="TW") == []
+            driver.set_progress_handler(None, 0)
+        return next(steps)
+
+    few, many = cost(100), cost(400)
+    assert many < 6 * few, "a quadratic one: 16 times"

@@ -193,3 +193,11 @@ def test_a_clash_of_an_older_installation_keeps_nobody_from_other_changes(databa
         service.create_extension(session, "8100", emergency=("110",))
         told = document.export(session)
         assert document.apply(session, told, key=bytes(32), region="TW") == []
+
+
+def test_a_new_extension_takes_nobodys_short_code(database: Database) -> None:
+    with database.write() as session:
+        service.set_short_code(session, "8001", "11")
+        with pytest.raises(DirectoryError, match="8001") as refused:
+            service.create_extension(session, "11")
+    assert refused.value.code == "short_code_taken"
