@@ -175,12 +175,14 @@ class SizeLimit:
     async def _body(self, request: Request, receive: Receive) -> bytes | None:
         """The whole body; None when its sender has gone before its end: half a sound must not be kept as a whole one.
         Raises ApiError."""
-        largest = await self._more(request, self._declared(request), self.largest)
+        declared = self._declared(request)
+        largest = await self._more(request, declared, self.largest)
         parts = bytearray()
         while True:
             message = await receive()
             if message["type"] != "http.request":
-                return None
+                whole = len(parts) == declared and "transfer-encoding" not in request.headers
+                return bytes(parts) if whole else None
             parts += message.get("body", b"")
             if len(parts) > largest:
                 largest = await self._more(request, len(parts), largest)

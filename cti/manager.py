@@ -33,13 +33,16 @@ class AmiManager:
         except (AmiError, AmiGone, OSError, ValueError) as error:
             raise ManagerFailed(str(error)) from error
 
-    async def recorders(self, leg: str) -> tuple[str, ...]:
-        """Asterisk's own list, a line each; the variable MIXMONITOR_FILENAME stays when a recorder was stopped."""
+    async def recorders(self, leg: str) -> frozenset[str]:
+        """Asterisk's own list; the variable MIXMONITOR_FILENAME stays when a recorder was stopped.
+
+        A line is the recorder's address, the file without its ending, and two files that we never ask for (22.10.1).
+        """
         try:
             lines = await (await self._connected()).command(f"mixmonitor list {leg}")
         except (AmiError, AmiGone, ValueError) as error:
             raise ManagerFailed(str(error)) from error
-        return tuple(line for line in lines if line.startswith("0x"))
+        return frozenset(line.split("\t")[1] for line in lines if line.startswith("0x"))
 
     async def stop_recording(self, leg: str) -> None:
         """Every recorder of the channel stops."""

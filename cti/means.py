@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,8 +36,8 @@ class Manager(Protocol):
         """Write the channel's two sides into the file, appending."""
         ...
 
-    async def recorders(self, leg: str) -> Sequence[str]:
-        """What is being written for this channel: a line each, which names the file."""
+    async def recorders(self, leg: str) -> Collection[str]:
+        """The files that are being written for this channel, without their endings."""
         ...
 
     async def stop_recording(self, leg: str) -> None:

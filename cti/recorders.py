@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import structlog
 
@@ -104,7 +103,7 @@ class Recorders:
             log.error("recording_name_refused", item=item)
             return
         try:
-            if not await self._writes(leg, file):
+            if not await self._writes(leg, recording):
                 if not await self._has_room():
                     await self._not_recorded(item, leg, "no_space")
                     return
@@ -119,13 +118,14 @@ class Recorders:
             await self._silence_now(leg)
         await self._m.submit(RecordingStarted(item, recording))
 
-    async def _writes(self, leg: str, file: Path) -> bool:
-        """Whether the channel's recorder writes into this file. One that writes into another is ended: its contact's
-        part in that file is over, but nobody could be told so (the engine or the manager interface was away)."""
+    async def _writes(self, leg: str, recording: str) -> bool:
+        """Whether this is being written. A recorder of the channel that writes another file is ended: nothing of its
+        channel belongs there any more, but nobody could tell it so (the engine or the manager interface was away)."""
         running = await self._m.manager.recorders(leg)
-        if all(str(file) in one for one in running):
-            return bool(running)
-        await self._m.manager.stop_recording(leg)
+        if str(self._m.recordings / recording) in running:
+            return True
+        if running:
+            await self._m.manager.stop_recording(leg)
         return False
 
     async def _has_room(self) -> bool:
@@ -172,32 +172,32 @@ class Recorders:
 
         Only some are asked about each time, those found without a recorder first, then who was not asked for longest.
         """
-        legs = [want.leg for want in wanted if is_recorded(want)]
+        legs = {want.leg: want.recording for want in wanted if is_recorded(want)}
         self._asked = {leg: self._asked.get(leg, 0) for leg in legs}
-        self._missing &= set(legs)
+        self._missing &= legs.keys()
         if self._asking is None or self._asking.done():
             calm = [leg for leg in legs if not self.busy(leg)]
             due = sorted(calm, key=lambda leg: (leg not in self._missing, self._asked[leg]))[:LOOKED_AT]
-            self._asking = asyncio.create_task(self._ask(due))
+            self._asking = asyncio.create_task(self._ask({leg: legs[leg] for leg in due}))
         await asyncio.wait({self._asking}, timeout=LISTED_WITHIN)
         if not self._asking.done():  # an older answer is no second sight: its recorder may have begun since
             return frozenset(legs)
         return frozenset(leg for leg in legs if leg not in self._missing or self.busy(leg))
 
-    async def _ask(self, legs: Sequence[str]) -> None:
-        """All at once."""
+    async def _ask(self, legs: Mapping[str, str]) -> None:
+        """All at once: leg -> what is to be written of it."""
         self._questions += 1
         self._asked.update(dict.fromkeys(legs, self._questions))
-        answers = await asyncio.gather(*map(self._is_running, legs))
+        answers = await asyncio.gather(*(self._is_running(leg, recording) for leg, recording in legs.items()))
         self._missing -= {leg for leg, runs in zip(legs, answers, strict=True) if runs is not False}
         self._missing |= {leg for leg, runs in zip(legs, answers, strict=True) if runs is False}
         if None in answers:
             log.warning("recordings_not_listed", legs=answers.count(None))
 
-    async def _is_running(self, leg: str) -> bool | None:
+    async def _is_running(self, leg: str, recording: str) -> bool | None:
         """None: the manager interface does not say."""
         try:
-            return bool(await self._m.manager.recorders(leg))
+            return str(self._m.recordings / recording) in await self._m.manager.recorders(leg)
         except ManagerFailed:
             return None
 

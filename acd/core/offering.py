@@ -247,10 +247,13 @@ def leave_wrap_up(core: Core, seat_id: str, item_id: str, how: str) -> None:
 
 
 def apply_pending(core: Core, seat_id: str) -> None:
-    """A status chosen during the call holds now that nothing is held or wrapped up."""
+    """A status chosen during the call holds now that nothing is held or wrapped up; one that was retired meanwhile does
+    not, the seat stays in its own."""
     seat = core.state.seats[seat_id]
     held = seat.handlings or seat.wrap_ups or seat.offers or seat.directs or seat.watching
     if held or not seat.voice.pending:
         return
     status = core.state.statuses[seat.voice.pending]
+    if status.retired:
+        status = core.state.statuses.get(seat.voice.status, status)
     core.record(f.StatusSet(seat_id, status.presence, status.id))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -55,11 +55,11 @@ class FakeManager:
 
     async def record(self, leg: str, file: Path) -> None:
         await self._ask("record", leg)
-        self.running[leg] = str(file)
+        self.running[leg] = str(file.with_suffix(""))
 
-    async def recorders(self, leg: str) -> Sequence[str]:
+    async def recorders(self, leg: str) -> Collection[str]:
         await self._ask("recorders", leg)
-        return [f"0x7f0000000000\t{self.running[leg]}\t\t"] if leg in self.running else []
+        return [self.running[leg]] if leg in self.running else []
 
     async def stop_recording(self, leg: str) -> None:
         await self._ask("stop", leg)

@@ -309,12 +309,25 @@ async def test_a_large_body_is_read_from_nobody_who_may_not_send_it(api: Api, pa
         assert (answer.status_code, taken <= len(piece)) == (413 if usual else expected, True)
 
 
-async def test_what_is_cut_off_in_the_middle_reaches_nobody() -> None:
+RIFF: Message = {"type": "http.request", "body": b"RIFF", "more_body": True}
+
+
+@pytest.mark.parametrize(
+    ("before", "headers", "whole"),
+    [
+        ([RIFF], [], False),
+        ([RIFF], [(b"content-length", b"8")], False),
+        ([], [(b"transfer-encoding", b"chunked")], False),
+        ([], [(b"content-length", b"4")], False),
+        ([RIFF], [(b"content-length", b"4")], True),
+        ([], [], True),
+    ],
+)
+async def test_of_who_hangs_up_only_what_came_whole_is_carried_out(
+    before: list[Message], headers: list[tuple[bytes, bytes]], whole: bool
+) -> None:
     """Half an upload must not be taken for a whole one."""
-    messages: list[Message] = [
-        {"type": "http.request", "body": b"RIFF", "more_body": True},
-        {"type": "http.disconnect"},
-    ]
+    messages: list[Message] = [*before, {"type": "http.disconnect"}]
     reached, sent = list[Scope](), list[Message]()
 
     async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -329,9 +342,9 @@ async def test_what_is_cut_off_in_the_middle_reaches_nobody() -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": f"{PREFIX}/prompts", "headers": []}
+    scope = {"type": "http", "method": "POST", "path": f"{PREFIX}/prompts", "headers": headers}
     await SizeLimit(app, check)(scope, receive, send)
-    assert (reached, sent, messages) == ([], [], [])
+    assert (bool(reached), sent, messages) == (whole, [], [])
 
 
 async def test_a_body_that_is_no_json_is_not_sent_back(api: Api) -> None:

@@ -136,6 +136,18 @@ def test_a_status_chosen_during_a_call_holds_after_it() -> None:
     assert scene.state.seats["a"].voice.pending == ""
 
 
+def test_a_status_that_is_retired_during_a_call_does_not_hold_after_it() -> None:
+    scene = Scene(queue())
+    scene.seat("a", "q")
+    item = scene.call("q")
+    scene.answer(item)
+    scene.choose("a", "meal")
+    scene.done(i.StatusDefined(replace(scene.state.statuses["meal"], retired=True)))
+    scene.hang_up(item)
+    assert scene.seen("a") is SeatState.READY
+    assert (scene.state.seats["a"].voice.status, scene.state.seats["a"].voice.pending) == ("ready", "")
+
+
 @pytest.mark.feature("S2")
 def test_the_text_state_is_separate_from_the_phone_state() -> None:
     """Each switcher moves alone: ready for text while at a meal for the phone, and the other way round."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,7 @@ async def test_an_old_answer_is_no_second_sight_of_a_missing_recorder(tmp_path: 
     """Asked a moment before it began, and the manager interface is slow when it is asked again."""
     s = side(tmp_path)
     assert await s.calls.recorders.running([want()]) == frozenset()
-    s.manager.running = {"c1": "i1-r.raw"}
+    s.manager.running = {"c1": str(tmp_path / "i1-r")}
     s.manager.gate = asyncio.Event()
     assert await s.calls.recorders.running([want()]) == {"c1"}
     s.manager.gate.set()
@@ -118,12 +119,12 @@ async def test_an_old_answer_is_no_second_sight_of_a_missing_recorder(tmp_path: 
 async def test_a_comparison_asks_about_some_recorders_and_in_the_end_about_all(tmp_path: Path) -> None:
     s = side(tmp_path)
     wanted = [want(f"c{number}") for number in range(3 * LOOKED_AT)]
-    s.manager.running = {one.leg: "a.raw" for one in wanted[1:]}
+    s.manager.running = {one.leg: str(tmp_path / "i1-r") for one in wanted[1:]}
     for turn in range(1, 4):
         assert "c0" not in await s.calls.recorders.running(wanted)
         assert len(s.manager.asked) == turn * LOOKED_AT
     assert {leg for _, leg in s.manager.asked} >= {one.leg for one in wanted[:-3]}
-    s.manager.running["c0"] = "a.raw"
+    s.manager.running["c0"] = str(tmp_path / "i1-r")
     assert await s.calls.recorders.running(wanted) == {one.leg for one in wanted}
 
 
@@ -136,3 +137,24 @@ async def test_a_comparison_does_not_wait_for_a_slow_manager_interface(tmp_path:
         assert await s.calls.recorders.running([want()]) == {"c1"}
     assert len(s.manager.asked) == 1  # one question at a time
     s.calls.recorders.close()
+
+
+@pytest.mark.asyncio
+async def test_a_recorder_that_could_not_be_ended_is_none_of_the_next_recording(tmp_path: Path) -> None:
+    """The manager interface was away as the message began: it is missing, and begins once it is back."""
+    s = side(tmp_path)
+    await recorded(s)
+    s.manager.away = True
+    s.calls.perform([StopRecording("i1", "c1"), StartRecording("i1", "c1", "i1-v")])
+    await s.means.lanes.idle()
+    s.manager.away = False
+    message = replace(want(), doing="voicemail", recording="i1-v")
+    assert await s.calls.recorders.running([message]) == frozenset()
+    s.calls.recorders.again(message)
+    await s.means.lanes.idle()
+    assert s.manager.running == {"c1": str(tmp_path / "i1-v")}
+    assert await s.calls.recorders.running([message]) == {"c1"}
+    asked = len(s.manager.asked)
+    s.calls.perform([StartRecording("i1", "c1", "i1-v")])  # again: it goes on
+    await s.means.lanes.idle()
+    assert {what for what, _ in s.manager.asked[asked:]} == {"recorders"}
