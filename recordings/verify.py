@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from recordings import chain, index, store
 from recordings.model import Problem, State, StoredFile
@@ -25,6 +26,7 @@ class Wrong(StrEnum):
     LINK_BROKEN = "link_broken"  # a link of the chain was changed, or one before it removed
     CHAIN_CUT = "chain_cut"  # the newest links are gone
     ROW_REMOVED = "row_removed"  # the chain names a recording that the index does not
+    ROW_CHANGED = "row_changed"  # the chain says that it is stored, the index that it is not
     NOT_CHAINED = "not_chained"  # the index names a file that the chain does not
     FILE_MISSING = "file_missing"
     FILE_CHANGED = "file_changed"
@@ -65,12 +67,11 @@ Progress = Callable[[int, int], None]
 def verify(database: Database, settings: Settings, secrets: Secrets, progress: Progress | None = None) -> Verified:
     """Everything, or as far as it can be read. Blocking: as long as reading all files takes. Recordings may be stored,
     erased and wrapped by another key meanwhile."""
-    links, last, findings = _chain(database, settings, secrets)
-    keys = Keyring.read(secrets.recording_keys)
     with database.read() as session:
-        known_rows = set(session.scalars(select(tables.recordings.c.recording)))
+        links, last, findings = _chain(session, settings, secrets)
+        findings += _not_kept(session, last)
         total = index.count_states(session)[State.STORED.value]
-    findings += [Finding(Wrong.ROW_REMOVED, recording) for recording in sorted(last.keys() - known_rows)]
+    keys = Keyring.read(secrets.recording_keys)
     done = 0
     for file in _files(database):
         findings += _verify(database, settings, _Seen(file, last.get(file.recording), keys))
@@ -140,23 +141,33 @@ def _mark(database: Database, recording: str, *, damaged: bool) -> None:
         (index.mark_damaged if damaged else index.mark_sound)(session, recording)
 
 
-def _chain(
-    database: Database, settings: Settings, secrets: Secrets
-) -> tuple[int, dict[str, chain.Link], list[Finding]]:
+def _not_kept(session: Session, last: Mapping[str, chain.Link]) -> Iterator[Finding]:
+    """What the chain says is stored, but not the index; read as one state of both, as they are written together."""
+    chosen = select(tables.recordings.c.recording, tables.recordings.c.state)
+    states: dict[str, str] = {row.recording: row.state for row in session.execute(chosen)}
+    filed = set(session.scalars(select(tables.recording_files.c.recording)))
+    for recording, link in sorted(last.items()):
+        state = State(states[recording]) if recording in states else None
+        if state is None:
+            yield Finding(Wrong.ROW_REMOVED, recording)
+        elif link.what == chain.STORED and (state is not State.STORED or recording not in filed):
+            yield Finding(Wrong.ROW_CHANGED, recording, f"the index says {state.value}, the chain stored")
+
+
+def _chain(session: Session, settings: Settings, secrets: Secrets) -> tuple[int, dict[str, chain.Link], list[Finding]]:
     """How many links, the last one of each recording, and what is wrong with them."""
     findings: list[Finding] = []
     last: dict[str, chain.Link] = {}
     by_seq: dict[int, str] = {}
     head = chain.read_head(settings.store_dir)
     count, end = 0, 0
-    with database.read() as session:
-        for link, broken in chain.broken(chain.links(session), chain.chain_key(secrets.link_key)):
-            count, end = count + 1, link.seq
-            last[link.recording] = link
-            if head is not None and link.seq == head[0]:
-                by_seq[link.seq] = link.link
-            if broken is not None:
-                findings.append(Finding(Wrong.LINK_BROKEN, link.recording, f"link {link.seq}"))
+    for link, broken in chain.broken(chain.links(session), chain.chain_key(secrets.link_key)):
+        count, end = count + 1, link.seq
+        last[link.recording] = link
+        if head is not None and link.seq == head[0]:
+            by_seq[link.seq] = link.link
+        if broken is not None:
+            findings.append(Finding(Wrong.LINK_BROKEN, link.recording, f"link {link.seq}"))
     if head is not None and by_seq.get(head[0]) != head[1]:
         findings.append(Finding(Wrong.CHAIN_CUT, "", f"link {head[0]} was there, the chain ends at {end}"))
     return count, last, findings

@@ -294,15 +294,30 @@ def test_removed_and_changed_rows_are_seen(tape: Tape) -> None:
             for table in (tables.recording_files, tables.recording_seats, tables.recording_problems, tables.recordings):
                 session.execute(table.delete().where(table.c.recording == name))
 
+    def state_of(name: str, state: State) -> None:
+        with tape.database.write() as session:
+            mine = update(tables.recordings).where(tables.recordings.c.recording == name)
+            session.execute(mine.values(state=state.value))
+
+    for state in (State.ERASED, State.MISSING, State.RAW):
+        state_of("i1-r", state)
+        assert wrong(tape) == [("row_changed", "i1-r")]
+    state_of("i1-r", State.STORED)
+    assert wrong(tape) == []
+    with tape.database.write() as session:
+        session.execute(tables.recording_files.delete().where(tables.recording_files.c.recording == "i2-r"))
+    assert wrong(tape) == [("row_changed", "i2-r")]
+    gone("i2-r")
+    assert wrong(tape) == [("row_removed", "i2-r")]
     gone("i1-r")
-    assert wrong(tape) == [("row_removed", "i1-r")]
+    assert wrong(tape) == [("row_removed", "i1-r"), ("row_removed", "i2-r")]
     with tape.database.write() as session:
         session.execute(tables.recording_chain.delete().where(tables.recording_chain.c.recording == "i1-r"))
-    assert wrong(tape) == [("link_broken", "i2-r")]
+    assert wrong(tape) == [("link_broken", "i2-r"), ("row_removed", "i2-r")]
     gone("i3-r")
     with tape.database.write() as session:
         session.execute(tables.recording_chain.delete().where(tables.recording_chain.c.recording == "i3-r"))
-    assert [found for found, _ in wrong(tape)] == ["link_broken", "chain_cut"]
+    assert [found for found, _ in wrong(tape)] == ["link_broken", "chain_cut", "row_removed"]
     with tape.database.write() as session:
         session.execute(
             update(tables.recording_files)
