@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 from fastapi import FastAPI
+from sqlalchemy.orm import Session
 
 from acd.core import inputs as i
 from acd.core.model import SECOND, EntryPlan, MediumDef, Presence, QueueDef, SeatProfile, SeatQueue, StatusDef
@@ -26,9 +27,8 @@ from api.services import Services
 from directory import seed, service
 from recordings.figures import figures
 from storage.bus import EngineAway
-from storage.migrations import migrate
-from storage.session import Database
 from storage.settings import Settings, load_secrets
+from tests.support.copies import migrated
 from tests.support.memory import HandClock, MemoryLog
 
 START = 1_795_000_000 * SECOND
@@ -105,17 +105,18 @@ class Api:
         assert await self.services.live.reached(self.log.last_seq())
 
 
+def _fill(session: Session) -> None:
+    seed.seed_basics(session)
+    service.put_queue(session, QueueDef("sales", "Sales"))
+    service.create_seat(session, SeatProfile("amy", "", (SeatQueue("sales"),)), "Amy")
+    service.create_seat(session, SeatProfile("bob", "", (SeatQueue("sales"),)), "Bob")
+
+
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[Api]:
     """An API with two queues and two seats, on tables of its own."""
     settings = Settings(data_dir=folder)
-    await asyncio.to_thread(migrate, settings)
-    database = Database(settings.main_url)
-    with database.write() as session:
-        seed.seed_basics(session)
-        service.put_queue(session, QueueDef("sales", "Sales"))
-        service.create_seat(session, SeatProfile("amy", "", (SeatQueue("sales"),)), "Amy")
-        service.create_seat(session, SeatProfile("bob", "", (SeatQueue("sales"),)), "Bob")
+    database = migrated(settings, _fill)
     log, clock = MemoryLog(), HandClock(START)
     runtime = Runtime(log, clock=lambda _last: clock, epoch=lambda: "e")
     await runtime.start()

@@ -23,9 +23,9 @@ from directory.definitions import DirectoryConfiguration, DirectoryError, read_r
 from directory.dry_run import Step, who_serves
 from directory.model import EntryPoint, Hours, Stretch, WeekDay
 from directory.plans import CallerKnown, DirectoryPlans, KnownAddress
-from directory.seed import seed_demo
 from storage import tables
 from storage.session import Database
+from tests.support.copies import demo_database
 
 TAIPEI = ZoneInfo("Asia/Taipei")
 CALLER = CallerNumber("0912345678", "+886912345678", "王")
@@ -41,10 +41,7 @@ OFFICE = Hours(
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    found = Database(f"sqlite:///{tmp_path}/ringside.db")
-    with found.write() as session:
-        tables.metadata.create_all(session.connection())
-        seed_demo(session)
+    found = demo_database(tmp_path)
     yield found
     found.close()
 

@@ -24,9 +24,9 @@ from directory.dialling import DirectoryDialPlans, decide, outside
 from directory.model import DialClass, EntryPoint, OutboundCode, SeatClass, Snapshot, Trunk
 from directory.plans import DirectoryPlans
 from directory.sealing import CannotOpen, opened, seal
-from directory.seed import seed_demo
 from storage import tables
 from storage.session import Database
+from tests.support.copies import demo_database
 
 EMERGENCY = ("110", "119")
 KEY = bytes(range(32))
@@ -40,10 +40,8 @@ CODES = (
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """The demo's directory with a line and two outbound codes."""
-    found = Database(f"sqlite:///{tmp_path}/ringside.db")
+    found = demo_database(tmp_path)
     with found.write() as session:
-        tables.metadata.create_all(session.connection())
-        seed_demo(session)
         changes.put_trunk(session, TRUNK, KEY, "s3cret;x")
         for code in CODES:
             changes.put_code(session, code)

@@ -17,19 +17,17 @@ from acd.core.reply import Code, Done, Refused
 from directory import changes, document, pool
 from directory.definitions import DirectoryConfiguration, DirectoryError, read_revision, read_snapshot
 from directory.model import OutboundCode, Trunk
-from directory.seed import seed_demo
 from storage import tables
 from storage.session import Database
+from tests.support.copies import demo_database
 
 KEY = bytes(32)
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    found = Database(f"sqlite:///{tmp_path}/ringside.db")
+    found = demo_database(tmp_path)
     with found.write() as session:
-        tables.metadata.create_all(session.connection())
-        seed_demo(session)
         changes.put_trunk(session, Trunk("carrier", "電信", "192.0.2.1"), KEY, "s3cret")
         changes.put_code(session, OutboundCode("82", "銷售線", "carrier"))
     yield found

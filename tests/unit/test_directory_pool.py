@@ -14,19 +14,17 @@ from acd.core.model import SeatProfile
 from directory import changes, document, pool, service
 from directory.definitions import read_snapshot
 from directory.model import DialClass, DirectoryError, EntryPoint, OutboundCode, Trunk
-from directory.seed import seed_demo
 from storage import migrations, tables
 from storage.session import Database
 from storage.settings import Settings
+from tests.support.copies import demo_database
 from tests.support.older import at_revision
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    found = Database(f"sqlite:///{tmp_path}/ringside.db")
+    found = demo_database(tmp_path)
     with found.write() as session:
-        tables.metadata.create_all(session.connection())
-        seed_demo(session)
         service.create_extension(session, "8090", "desk")
         service.create_extension(session, "8091")
     yield found

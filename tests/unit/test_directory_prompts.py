@@ -15,10 +15,9 @@ from acd.core.model import SECOND, QueueDef
 from directory import prompts
 from directory.model import DirectoryError, EntryPoint
 from directory.prompts import RATE, converted, resampled
-from directory.seed import seed_demo
 from directory.service import put_entry_point, put_queue
-from storage import tables
 from storage.session import Database
+from tests.support.copies import demo_database
 
 
 def sound(rate: int = 44_100, seconds: float = 1.0, *, form: str = "WAV", loud: float = 0.3) -> bytes:
@@ -89,10 +88,7 @@ def test_what_cannot_be_played_is_refused(code: str, raw: bytes) -> None:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    found = Database(f"sqlite:///{tmp_path}/ringside.db")
-    with found.write() as session:
-        tables.metadata.create_all(session.connection())
-        seed_demo(session)
+    found = demo_database(tmp_path)
     yield found
     found.close()
 
