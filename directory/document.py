@@ -267,28 +267,22 @@ class _Taken:
             changes.take_out(self.session, table, section, gone)
 
     def _extensions(self) -> None:
-        wanted = {str(row.get("number")): row for row in self._rows("extensions", "number")}
+        rows = self._rows("extensions", "number")
+        wanted = {one.number: one for one in map(_extension_read, rows)}
         known = {one.number: one for one in pool.list_extensions(self.session)}
         for gone in sorted(known.keys() - wanted.keys()):
             self._given_up(known[gone])
             self.session.execute(delete(tables.extensions).where(tables.extensions.c.number == gone))
-        self._free_short_codes(wanted, known)
-        for number, row in wanted.items():
-            kind, short = str(row.get("kind", "softphone")), str(row.get("short_code", ""))
-            if number not in known:
-                service.add_extension(self.session, number, kind, licences=self.licences)
+        # Those that change are free first, so that two extensions may swap theirs.
+        changed = [number for number in wanted.keys() & known if wanted[number].short_code != known[number].short_code]
+        of_changed = update(tables.extensions).where(tables.extensions.c.number.in_(changed))
+        self.session.execute(of_changed.values(short_code=""))
+        for one in wanted.values():
+            if one.number not in known:
+                service.add_extension(self.session, one.number, one.kind, licences=self.licences)
             else:
-                service.keep_kind(self.session, number, kind)
-            service.keep_short_code(self.session, number, short)
-
-    def _free_short_codes(self, wanted: Mapping[str, Json], known: Mapping[str, pool.Extension]) -> None:
-        """Those that change, so that two extensions may swap theirs."""
-        for number, row in wanted.items():
-            if unknown := row.keys() - {"number", "kind", "short_code"}:
-                raise DirectoryError("bad_document", f"extension {number[:20]} has no {sorted(unknown)[0][:40]}")
-        freed = [n for n, row in wanted.items() if n in known and known[n].short_code != str(row.get("short_code", ""))]
-        of_freed = update(tables.extensions).where(tables.extensions.c.number.in_(freed))
-        self.session.execute(of_freed.values(short_code=""))
+                service.keep_kind(self.session, one.number, one.kind)
+            service.keep_short_code(self.session, one.number, one.short_code)
 
     def _given_up(self, extension: pool.Extension) -> None:
         """Raises DirectoryError extension_taken unless the seats of this document let it go."""
@@ -349,6 +343,14 @@ class _Taken:
             given = read_snapshot(self.session)
             told["route"] = plain(outside(self.session, given, number, code, self.region))
         return told
+
+
+def _extension_read(row: Json) -> pool.Extension:
+    """A row of the extensions. Raises DirectoryError bad_document."""
+    number = str(row["number"])
+    if unknown := row.keys() - {"number", "kind", "short_code"}:
+        raise DirectoryError("bad_document", f"extension {number[:20]} has no {sorted(unknown)[0][:40]}")
+    return pool.Extension(number, str(row.get("kind", "softphone")), short_code=str(row.get("short_code", "")))
 
 
 def _micros(value: object) -> int:
